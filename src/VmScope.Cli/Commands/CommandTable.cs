@@ -1,0 +1,17 @@
+using System.CommandLine;
+using VmScope.Cli.Output;
+
+namespace VmScope.Cli.Commands;
+
+/// <summary>A command's name and how to construct it when it is asked for.</summary>
+/// <param name="Name">The verb on the command line.</param>
+/// <param name="Create">Builds the command with its options.</param>
+internal sealed record CommandEntry(string Name, Func<Terminal, Command> Create);
+
+/// <summary>Every command, in the order help lists them.</summary>
+internal static class CommandTable
+{
+    internal static readonly CommandEntry[] Entries =
+    [
+    ];
+}

@@ -1,0 +1,118 @@
+using System.Globalization;
+using System.Text;
+
+namespace VmScope.Cli.Output;
+
+/// <summary>The process's own standard streams, opened only when used.</summary>
+internal sealed class SystemTerminal : Terminal, IDisposable
+{
+    private const int BufferBytes = 32 * 1024;
+    private StreamWriter? _out;
+    private StreamWriter? _error;
+    private GuardedStream? _outStream;
+
+    internal override TextWriter Out => _out ??= new StreamWriter(
+        _outStream = new GuardedStream(Console.OpenStandardOutput()), new UTF8Encoding(false), BufferBytes);
+
+    internal override TextWriter Error => _error ??= new StreamWriter(
+        Console.OpenStandardError(), new UTF8Encoding(false), 1024)
+    { AutoFlush = true };
+
+    internal override Stream In => Console.OpenStandardInput();
+
+    internal override bool OutIsTerminal => !Console.IsOutputRedirected;
+
+    internal override bool ErrorIsTerminal => !Console.IsErrorRedirected;
+
+    internal override bool OutputIsGone => _outStream?.IsGone ?? false;
+
+    internal override int Width
+    {
+        get
+        {
+            if (int.TryParse(Variable("COLUMNS"), NumberStyles.None, CultureInfo.InvariantCulture, out int columns)
+                && columns is >= 20 and <= 1000)
+            {
+                return columns;
+            }
+
+            if (!OutIsTerminal)
+            {
+                return 100;
+            }
+
+            int width = Console.WindowWidth;
+            return width is >= 20 and <= 1000 ? width : 80;
+        }
+    }
+
+    internal override string? Variable(string name) => Environment.GetEnvironmentVariable(name);
+
+    public void Dispose()
+    {
+        try
+        {
+            _out?.Dispose();
+        }
+        catch (IOException) when (OutputIsGone)
+        {
+            // The reader left before the last buffer: as for any filter, not an error.
+        }
+
+        _error?.Dispose();
+    }
+
+    /// <summary>Remembers that a write failed, so that a closed pipe is told from an unreadable input.</summary>
+    private sealed class GuardedStream(Stream inner) : Stream
+    {
+        internal bool IsGone { get; private set; }
+
+        public override bool CanRead => false;
+
+        public override bool CanSeek => false;
+
+        public override bool CanWrite => true;
+
+        public override long Length => throw new NotSupportedException();
+
+        public override long Position
+        {
+            get => throw new NotSupportedException();
+            set => throw new NotSupportedException();
+        }
+
+        public override void Flush()
+        {
+            if (!IsGone)
+            {
+                inner.Flush();
+            }
+        }
+
+        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+        public override void SetLength(long value) => throw new NotSupportedException();
+
+        public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
+
+        public override void Write(ReadOnlySpan<byte> buffer)
+        {
+            if (IsGone)
+            {
+                return;
+            }
+
+            try
+            {
+                inner.Write(buffer);
+            }
+            catch (IOException)
+            {
+                IsGone = true;
+                throw;
+            }
+        }
+    }
+}
