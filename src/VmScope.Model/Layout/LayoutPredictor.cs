@@ -1,0 +1,15 @@
+using VmScope.Kernels;
+
+namespace VmScope.Layout;
+
+/// <summary>Predicts where a kernel will put every region of its address space.</summary>
+public static class LayoutPredictor
+{
+    /// <summary>Computes the layout. A pure function: the same inputs give the same answer.</summary>
+    public static LayoutAnswer Predict(LayoutInputs inputs) => inputs.Kernel.Architecture switch
+    {
+        Architecture.Unknown => new LayoutAnswer.Impossible("the architecture is not known"),
+        Architecture.I386 or Architecture.X64 or Architecture.Arm or Architecture.Arm64 or Architecture.Riscv64 =>
+            new LayoutAnswer.Impossible($"{inputs.Kernel.Architecture.Name()} cannot be predicted"),
+    };
+}
