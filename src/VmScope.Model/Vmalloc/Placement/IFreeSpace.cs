@@ -1,3 +1,5 @@
+using VmScope.Kernels;
+
 namespace VmScope.Vmalloc;
 
 /// <summary>The free blocks of an address space, handed out as the kernel's tree of free blocks hands them out.</summary>
@@ -45,6 +47,9 @@ public interface IFreeSpace
     /// <summary>The block with the smallest start above <paramref name="address"/>; walking up from 0 meets every block.</summary>
     /// <returns>False when none starts above it.</returns>
     bool TryBlockAbove(ulong address, out FreeBlock block);
+
+    /// <summary>An independent copy that answers every later request alike; used to try an order of events out.</summary>
+    IFreeSpace Clone();
 
     /// <summary>Checks the order of the blocks and whatever the structure promises of itself.</summary>
     /// <exception cref="InvalidOperationException">A promise is broken; the message says which and where.</exception>

@@ -1,4 +1,4 @@
-namespace VmScope.Vmalloc;
+namespace VmScope.Kernels;
 
 /// <summary>How long a block the kernel looks for when it searches its tree of free blocks.</summary>
 /// <remarks>
