@@ -1,0 +1,26 @@
+using VmScope.Vmalloc;
+
+namespace VmScope.Proc;
+
+/// <summary>Node counts of the rows of one batch.</summary>
+internal sealed class NodeBuffer
+{
+    private NodePages[] _items = new NodePages[4096];
+
+    internal int Count { get; private set; }
+
+    internal ReadOnlySpan<NodePages> Items => _items.AsSpan(0, Count);
+
+    internal void Add(NodePages item)
+    {
+        if (Count == _items.Length)
+        {
+            Array.Resize(ref _items, Count * 2);
+        }
+
+        _items[Count++] = item;
+    }
+
+    /// <summary>Drops what was added since there were <paramref name="count"/>.</summary>
+    internal void CutTo(int count) => Count = count;
+}
