@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using VmScope.Kernels;
 
 namespace VmScope.Vmalloc;
 
@@ -194,6 +195,40 @@ internal sealed class KernelFreeTree : IFreeSpace
         return node is not null;
     }
 
+    /// <inheritdoc />
+    public IFreeSpace Clone()
+    {
+        KernelFreeTree copy = new(_lastAddress, Rule, _pageBytes);
+        AddressNode? last = null;
+        AddressNode? Copy(AddressNode? node, AddressNode? parent)
+        {
+            if (node is null)
+            {
+                return null;
+            }
+
+            AddressNode twin = new()
+            {
+                Start = node.Start,
+                End = node.End,
+                SubtreeMax = node.SubtreeMax,
+                IsBlack = node.IsBlack,
+                Parent = parent,
+            };
+            twin.Left = Copy(node.Left, twin);
+            twin.Previous = last;
+            copy._tree.First ??= twin;
+            _ = last?.Next = twin;
+            last = twin;
+            twin.Right = Copy(node.Right, twin);
+            return twin;
+        }
+
+        copy._tree.Root = Copy(_tree.Root, parent: null);
+        copy._tree.Count = _tree.Count;
+        return copy;
+    }
+
     /// <summary>The tree in preorder, each node followed by its left and its right subtree.</summary>
     internal List<FreeTreeNode> ToShape()
     {
@@ -308,8 +343,9 @@ internal sealed class KernelFreeTree : IFreeSpace
                 continue;
             }
 
+            // Nothing below: every ancestor is asked again, whichever side it was reached from.
             AddressNode? entered = null;
-            while (entered is null && (node = node.Parent) is not null)
+            for (node = node.Parent; node is not null; node = node.Parent)
             {
                 if (Fits(node, sizeBytes, alignBytes, from))
                 {
@@ -318,11 +354,9 @@ internal sealed class KernelFreeTree : IFreeSpace
 
                 if (node.Right is { } other && other.SubtreeMax >= length && from <= node.Start)
                 {
+                    from = Rule == FreeSearchRule.AlwaysPadded ? from : node.Start + 1;
                     entered = other;
-                    if (Rule != FreeSearchRule.AlwaysPadded)
-                    {
-                        from = node.Start + 1;
-                    }
+                    break;
                 }
             }
 
