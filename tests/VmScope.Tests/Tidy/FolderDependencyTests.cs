@@ -16,6 +16,7 @@ public class FolderDependencyTests
         ["Vmalloc"] = ["Addressing", "Kernels", "Physical", "Layout", "Paging"],
         ["Highmem"] = ["Addressing", "Kernels", "Physical", "Layout", "Paging"],
         ["Machine"] = ["Addressing", "Kernels", "Physical", "Layout", "Paging", "Vmalloc", "Highmem"],
+        ["Recording"] = [],
         ["Proc"] = ["Addressing", "Kernels", "Physical", "Vmalloc", "Layout"],
         ["Sources"] = ["Addressing", "Kernels", "Physical", "Vmalloc", "Layout", "Proc"],
         ["Traces"] = ["Addressing", "Kernels", "Physical", "Vmalloc", "Layout", "Proc", "Sources"],
