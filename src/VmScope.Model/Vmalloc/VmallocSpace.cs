@@ -1,0 +1,485 @@
+using VmScope.Kernels;
+
+namespace VmScope.Vmalloc;
+
+/// <summary>A kernel's vmalloc address space: where areas go, what is freed lazily, and what a purge brings back.</summary>
+/// <remarks>
+/// Joins the placer of the era, the pools in front of it, the areas that wait for a purge and the busy ones. A purge can
+/// be run in one go or area by area: a recorded kernel returns areas one by one while other processors allocate.
+/// Source: mm/vmalloc.c, alloc_vmap_area(), free_vmap_area_noflush(), __purge_vmap_area_lazy(), 2.4 to 7.1.
+/// </remarks>
+public sealed class VmallocSpace
+{
+    private readonly IAreaPlacer _placer;
+    private readonly NodePools _pools;
+    private readonly AreaTable _busy;
+    private readonly LazyAreas _lazy;
+    private readonly List<LazyAreas.Entry> _detached = [];
+    private readonly List<ReturnStep> _returning;
+    private readonly List<FreeBlock> _merging = [];
+    private int _returned;
+
+    /// <summary>Makes an empty address space, as it is when the kernel boots.</summary>
+    /// <param name="setup">The kernel and machine.</param>
+    /// <param name="free">A free tree of known shape to start from; busy areas are then told with <see cref="AddKnown"/>.</param>
+    public VmallocSpace(VmallocSetup setup, IFreeSpace? free = null)
+        : this(
+            setup,
+            AreaPlacers.For(setup.Facts, setup.PageBytes, setup.LastAddress, free),
+            new NodePools(setup.Nodes, setup.PageBytes, setup.Facts.PoolDecay),
+            new AreaTable(),
+            new LazyAreas(),
+            [])
+    {
+    }
+
+    private VmallocSpace(
+        VmallocSetup setup, IAreaPlacer placer, NodePools pools, AreaTable busy, LazyAreas lazy, List<ReturnStep> returning) =>
+        (Setup, _placer, _pools, _busy, _lazy, _returning) = (setup, placer, pools, busy, lazy, returning);
+
+    /// <summary>An area on its way back to where it can be reused.</summary>
+    private readonly record struct ReturnStep(ulong Start, ulong End, int Node, bool ToPool);
+
+    /// <summary>The kernel and machine.</summary>
+    public VmallocSetup Setup { get; }
+
+    /// <summary>The number of busy areas.</summary>
+    public int BusyCount => _busy.Count;
+
+    /// <summary>Bytes of busy areas, guard pages included.</summary>
+    public ulong BusyBytes => _busy.Bytes;
+
+    /// <summary>The number of areas that wait for a purge; neighbours are counted apart.</summary>
+    public int LazyCount => _lazy.Count;
+
+    /// <summary>Pages that wait for a purge, guard pages included (the kernel's vmap_lazy_nr).</summary>
+    public ulong LazyPages => _lazy.Bytes / Setup.PageBytes;
+
+    /// <summary>Bytes lying ready in pools.</summary>
+    public ulong PooledBytes => _pools.PooledBytes();
+
+    /// <summary>Whether more waits than may wait.</summary>
+    public bool IsPurgeDue => LazyPages > Setup.LazyPagesMax;
+
+    /// <summary>Whether a purge has begun and not returned everything yet.</summary>
+    public bool IsReturning => _returned < _returning.Count;
+
+    /// <summary>Says where the kernel would put an area now, and changes nothing.</summary>
+    public bool TryFind(in AreaRequest request, out ulong address) =>
+        (UsesPools(request) && _pools.TryPeek(NodeFor(request), request.SizeBytes, request.AlignBytes, out address))
+        || _placer.TryFind(request, out address);
+
+    /// <summary>Places an area if there is room now; no purge is tried.</summary>
+    public bool TryPlace(in AreaRequest request, out ulong address)
+    {
+        int tag = 0;
+        if (UsesPools(request))
+        {
+            int node = NodeFor(request);
+            tag = node + 1;
+            if (_pools.TryTake(node, request.SizeBytes, request.AlignBytes, out address))
+            {
+                _busy.Add(new AreaTable.Entry(address, address + request.SizeBytes, tag));
+                return true;
+            }
+        }
+
+        if (!_placer.TryPlace(request, out address))
+        {
+            return false;
+        }
+
+        _busy.Add(new AreaTable.Entry(address, address + request.SizeBytes, tag));
+        return true;
+    }
+
+    /// <summary>Places an area as a request that may sleep does: without room, everything is purged once and tried again.</summary>
+    /// <param name="request">The request.</param>
+    /// <param name="address">Where the area is.</param>
+    /// <param name="purged">Whether a purge was needed.</param>
+    /// <returns>False when there is no room even then.</returns>
+    public bool TryAllocate(in AreaRequest request, out ulong address, out bool purged)
+    {
+        purged = false;
+        if (TryPlace(request, out address))
+        {
+            return true;
+        }
+
+        if (Setup.Facts.PurgeOrder == PurgeOrder.None)
+        {
+            return false;
+        }
+
+        purged = true;
+        Purge(PurgeKind.Full);
+        return TryPlace(request, out address);
+    }
+
+    /// <summary>Takes the place the kernel chose although we would have chosen another.</summary>
+    /// <returns>False when part of it is busy, waits for a purge or lies in a pool; then nothing changed.</returns>
+    public bool TryAdopt(in AreaRequest request, ulong address)
+    {
+        if (!_placer.TryReserve(address, request.SizeBytes) && !_pools.TryRemove(address, request.SizeBytes))
+        {
+            return false;
+        }
+
+        int tag = UsesPools(request) ? NodeFor(request) + 1 : 0;
+        _busy.Add(new AreaTable.Entry(address, address + request.SizeBytes, tag));
+        return true;
+    }
+
+    /// <summary>Takes an area that is known to be there, without guard or node of its own.</summary>
+    /// <returns>False when part of it is taken already.</returns>
+    public bool TryAddKnown(ulong start, ulong endExclusive)
+    {
+        if (!_placer.TryReserve(start, endExclusive - start))
+        {
+            return false;
+        }
+
+        _busy.Add(new AreaTable.Entry(start, endExclusive, 0));
+        return true;
+    }
+
+    /// <summary>Notes an area that is busy in a space whose free tree was given with the space.</summary>
+    public void AddKnown(ulong start, ulong endExclusive) => _busy.Add(new AreaTable.Entry(start, endExclusive, 0));
+
+    /// <summary>Notes an area that waits for a purge in a space whose free tree was given with the space.</summary>
+    public void AddKnownLazy(ulong start, ulong endExclusive) =>
+        _lazy.Add(new LazyAreas.Entry(start, endExclusive, _pools.NodeOf(start), false));
+
+    /// <summary>Takes the place of an area that is known to wait for a purge.</summary>
+    public bool TryAddKnownLazy(ulong start, ulong endExclusive)
+    {
+        if (!_placer.TryReserve(start, endExclusive - start))
+        {
+            return false;
+        }
+
+        AddKnownLazy(start, endExclusive);
+        return true;
+    }
+
+    /// <summary>The busy area that starts there.</summary>
+    public bool TryGetBusy(ulong start, out FreeBlock area)
+    {
+        bool found = _busy.TryGet(start, out AreaTable.Entry entry);
+        area = new FreeBlock(entry.Start, entry.End);
+        return found;
+    }
+
+    /// <summary>A busy area that shares a byte with a range; slow, for explaining.</summary>
+    public bool TryGetOverlappingBusy(ulong start, ulong endExclusive, out FreeBlock area)
+    {
+        bool found = _busy.TryOverlapping(start, endExclusive, out AreaTable.Entry entry);
+        area = new FreeBlock(entry.Start, entry.End);
+        return found;
+    }
+
+    /// <summary>Frees an area; from 2.6.28 on its addresses wait for a purge. A purge that is due is the caller's to run.</summary>
+    /// <returns>False when no busy area starts there.</returns>
+    public bool TryFree(ulong start, out FreeBlock freed)
+    {
+        if (!_busy.TryRemove(start, out AreaTable.Entry entry))
+        {
+            freed = default;
+            return false;
+        }
+
+        freed = new FreeBlock(entry.Start, entry.End);
+        if (Setup.WithoutLazyFreeing || Setup.Facts.PurgeOrder == PurgeOrder.None)
+        {
+            _placer.Release(entry.Start, entry.End);
+            return true;
+        }
+
+        bool fromNode = entry.NodeTag > 0;
+        int node = fromNode ? entry.NodeTag - 1 : _pools.NodeOf(entry.Start);
+        _lazy.Add(new LazyAreas.Entry(entry.Start, entry.End, node, fromNode));
+        return true;
+    }
+
+    /// <summary>Purges everything that waits.</summary>
+    public void Purge(PurgeKind kind)
+    {
+        BeginPurge(kind, keepNewest: 0);
+        FinishPurge();
+    }
+
+    /// <summary>
+    /// Begins a purge: decays the pools and detaches what waits, except for the areas freed last. A purge still under
+    /// way is finished first. What was detached returns with <see cref="ReturnNext"/> or <see cref="FinishPurge"/>.
+    /// </summary>
+    /// <param name="kind">The kind of run.</param>
+    /// <param name="keepNewest">How many of the areas freed last are not part of it.</param>
+    public void BeginPurge(PurgeKind kind, int keepNewest)
+    {
+        FinishPurge();
+        _returning.Clear();
+        _returned = 0;
+        _detached.Clear();
+        if (Setup.Nodes > 1)
+        {
+            for (int node = 0; node < Setup.Nodes; node++)
+            {
+                foreach (FreeBlock block in _pools.Decay(node, kind == PurgeKind.Full))
+                {
+                    _placer.Release(block.Start, block.End);
+                }
+            }
+        }
+
+        _lazy.TakeOldest(keepNewest, _detached);
+        if (_detached.Count > 0)
+        {
+            Arrange(kind);
+        }
+    }
+
+    /// <summary>Counts what a purge that keeps the newest areas back would report, and between which addresses.</summary>
+    public int CountForPurge(int keepNewest, out ulong lowest, out ulong highest)
+    {
+        ReadOnlySpan<LazyAreas.Entry> taken = _lazy.InOrderOfFreeing[..Math.Max(0, _lazy.Count - keepNewest)];
+        (lowest, highest) = (ulong.MaxValue, 0);
+        _merging.Clear();
+        foreach (LazyAreas.Entry entry in taken)
+        {
+            lowest = Math.Min(lowest, entry.Start);
+            highest = Math.Max(highest, entry.End);
+            if (Setup.Facts.PurgeOrder == PurgeOrder.MergedAscending)
+            {
+                _merging.Add(new FreeBlock(entry.Start, entry.End));
+            }
+        }
+
+        if (Setup.Facts.PurgeOrder != PurgeOrder.MergedAscending)
+        {
+            return taken.Length;
+        }
+
+        LazyAreas.SortAndMerge(_merging);
+        return _merging.Count;
+    }
+
+    /// <summary>Returns the next detached area to where it can be reused.</summary>
+    /// <returns>False when there is none left.</returns>
+    public bool ReturnNext()
+    {
+        if (_returned >= _returning.Count)
+        {
+            return false;
+        }
+
+        ReturnStep step = _returning[_returned++];
+        if (step.ToPool)
+        {
+            _pools.Add(step.Node, step.Start, step.End);
+        }
+        else
+        {
+            _placer.Release(step.Start, step.End);
+        }
+
+        return true;
+    }
+
+    /// <summary>Returns every detached area.</summary>
+    public void FinishPurge()
+    {
+        while (ReturnNext())
+        {
+        }
+    }
+
+    /// <summary>Whether an address waits for a purge, or is detached and not returned yet.</summary>
+    public AreaState StateOf(ulong address)
+    {
+        for (int i = _returned; i < _returning.Count; i++)
+        {
+            if (_returning[i].Start <= address && address < _returning[i].End)
+            {
+                return AreaState.Returning;
+            }
+        }
+
+        foreach (LazyAreas.Entry entry in _lazy.InOrderOfFreeing)
+        {
+            if (entry.Start <= address && address < entry.End)
+            {
+                return AreaState.Lazy;
+            }
+        }
+
+        if (_busy.TryOverlapping(address, address + 1, out _))
+        {
+            return AreaState.Busy;
+        }
+
+        return _placer.TryHoleAtOrBelow(address, out FreeBlock hole) && address < hole.End ? AreaState.Free : AreaState.Pooled;
+    }
+
+    /// <summary>Ends the waiting of one area out of turn.</summary>
+    public bool TryReleaseLazy(ulong address)
+    {
+        if (!_lazy.TryTake(address, out LazyAreas.Entry entry))
+        {
+            return false;
+        }
+
+        _placer.Release(entry.Start, entry.End);
+        return true;
+    }
+
+    /// <summary>Finds and takes the place of a per-CPU chunk; every group becomes a busy area.</summary>
+    /// <returns>False when there is no room; a full purge may make some.</returns>
+    public bool TryPlacePercpu(ReadOnlySpan<PercpuGroup> groups, ulong alignBytes, out ulong baseAddress)
+    {
+        if (!TryFindPercpu(groups, alignBytes, out baseAddress))
+        {
+            return false;
+        }
+
+        foreach (PercpuGroup group in groups)
+        {
+            ulong start = baseAddress + group.OffsetBytes;
+            if (!_placer.TryReserve(start, group.SizeBytes))
+            {
+                throw new InvalidOperationException($"per-CPU group at 0x{start:x} does not lie in one hole");
+            }
+
+            AddKnown(start, start + group.SizeBytes);
+        }
+
+        return true;
+    }
+
+    /// <summary>Says where a per-CPU chunk would go, and changes nothing.</summary>
+    public bool TryFindPercpu(ReadOnlySpan<PercpuGroup> groups, ulong alignBytes, out ulong baseAddress) =>
+        TopDownPlacement.TryFind(_placer, groups, alignBytes, Setup.WindowStart, Setup.WindowEnd, out baseAddress);
+
+    /// <summary>Lists the busy areas by address.</summary>
+    public void CopyBusyTo(List<FreeBlock> areas) => _busy.CopyTo(areas);
+
+    /// <summary>Lists what waits for a purge, in the order of freeing.</summary>
+    public void CopyLazyTo(List<FreeBlock> areas)
+    {
+        foreach (LazyAreas.Entry entry in _lazy.InOrderOfFreeing)
+        {
+            areas.Add(new FreeBlock(entry.Start, entry.End));
+        }
+    }
+
+    /// <summary>The hole with the smallest start above an address.</summary>
+    public bool TryHoleAbove(ulong address, out FreeBlock hole) => _placer.TryHoleAbove(address, out hole);
+
+    /// <summary>The hole with the greatest start not above an address.</summary>
+    public bool TryHoleAtOrBelow(ulong address, out FreeBlock hole) => _placer.TryHoleAtOrBelow(address, out hole);
+
+    /// <summary>An independent copy that answers every later operation alike.</summary>
+    public VmallocSpace Clone()
+    {
+        VmallocSpace copy = new(Setup, _placer.Clone(), _pools.Clone(), _busy.Clone(), _lazy.Clone(), [.. _returning]);
+        copy._returned = _returned;
+        return copy;
+    }
+
+    private bool UsesPools(in AreaRequest request) =>
+        _pools.Nodes > 1 && request.WindowStart == Setup.WindowStart && request.WindowEnd == Setup.WindowEnd;
+
+    private int NodeFor(in AreaRequest request) => request.Cpu % _pools.Nodes;
+
+    /// <summary>Puts what was detached into the order in which this era returns it.</summary>
+    private void Arrange(PurgeKind kind)
+    {
+        switch (Setup.Facts.PurgeOrder)
+        {
+            case PurgeOrder.Ascending:
+                _detached.Sort(static (left, right) => left.Start.CompareTo(right.Start));
+                ToTree(_detached);
+                break;
+            case PurgeOrder.LastFreedFirst:
+                _detached.Reverse();
+                ToTree(_detached);
+                break;
+            case PurgeOrder.MergedAscending:
+                _merging.Clear();
+                foreach (LazyAreas.Entry entry in _detached)
+                {
+                    _merging.Add(new FreeBlock(entry.Start, entry.End));
+                }
+
+                LazyAreas.SortAndMerge(_merging);
+                foreach (FreeBlock block in _merging)
+                {
+                    _returning.Add(new ReturnStep(block.Start, block.End, 0, false));
+                }
+
+                break;
+            case PurgeOrder.NodeByNode:
+                ArrangeByNode(kind);
+                break;
+            case PurgeOrder.None:
+            default:
+                throw new InvalidOperationException("nothing waits in an era without lazy freeing");
+        }
+    }
+
+    private void ArrangeByNode(PurgeKind kind)
+    {
+        _detached.Sort(static (left, right) =>
+            left.Node != right.Node ? left.Node.CompareTo(right.Node) : left.Start.CompareTo(right.Start));
+        for (int from = 0, to; from < _detached.Count; from = to)
+        {
+            int node = _detached[from].Node;
+            for (to = from; to < _detached.Count && _detached[to].Node == node; to++)
+            {
+                LazyAreas.Entry entry = _detached[to];
+                if (GoesToPool(entry, kind))
+                {
+                    _returning.Add(new ReturnStep(entry.Start, entry.End, node, true));
+                }
+            }
+
+            // What goes to the tree was collected at the front of a list, so the highest address comes first.
+            for (int i = to - 1; i >= from; i--)
+            {
+                if (!GoesToPool(_detached[i], kind))
+                {
+                    _returning.Add(new ReturnStep(_detached[i].Start, _detached[i].End, node, false));
+                }
+            }
+        }
+    }
+
+    private bool GoesToPool(in LazyAreas.Entry entry, PurgeKind kind) =>
+        kind == PurgeKind.Normal && entry.ToPool && _pools.Holds(entry.End - entry.Start);
+
+    private void ToTree(List<LazyAreas.Entry> entries)
+    {
+        foreach (LazyAreas.Entry entry in entries)
+        {
+            _returning.Add(new ReturnStep(entry.Start, entry.End, 0, false));
+        }
+    }
+}
+
+/// <summary>What an address is to the allocator.</summary>
+public enum AreaState
+{
+    /// <summary>In a hole.</summary>
+    Free,
+
+    /// <summary>In a busy area.</summary>
+    Busy,
+
+    /// <summary>Freed, waiting for a purge.</summary>
+    Lazy,
+
+    /// <summary>Taken by a purge, not returned yet.</summary>
+    Returning,
+
+    /// <summary>In a pool of ready areas.</summary>
+    Pooled,
+}
