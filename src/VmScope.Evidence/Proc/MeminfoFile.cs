@@ -1,0 +1,95 @@
+using System.Buffers;
+using System.Globalization;
+using VmScope.Physical;
+
+namespace VmScope.Proc;
+
+/// <summary>Reads and writes /proc/meminfo.</summary>
+public static class MeminfoFile
+{
+    private const long LimitBytes = 1 << 20;
+    private static readonly SearchValues<char> OldTable = SearchValues.Create("MemSwap: \t0123456789");
+
+    /// <summary>Reads a meminfo text; a line of another shape becomes a diagnostic.</summary>
+    /// <exception cref="EvidenceException">The text cannot be read or is far too long.</exception>
+    public static MeminfoReport Read(Stream stream, string file, DiagnosticList diagnostics)
+    {
+        List<MeminfoLine> lines = [];
+        TextLines text = new(stream, file, LimitBytes);
+        while (text.TryRead(out string line))
+        {
+            if (TryParse(line, out MeminfoLine? parsed))
+            {
+                lines.Add(parsed!);
+            }
+            else if (!string.IsNullOrWhiteSpace(line) && !IsOldTable(line))
+            {
+                diagnostics.Add(file, text.Number, line, "not a meminfo line");
+            }
+        }
+
+        return new MeminfoReport(lines);
+    }
+
+    /// <summary>Writes a meminfo text as the kernel formats it.</summary>
+    public static void Write(MeminfoReport report, TextWriter writer)
+    {
+        foreach (MeminfoLine line in report.Lines)
+        {
+            writer.Write(Format(line));
+            writer.Write('\n');
+        }
+    }
+
+    /// <summary>One line as the kernel formats it: the label fills 16 columns, the number at least 8 (5 without unit).</summary>
+    /// <remarks>Source: fs/proc/meminfo.c, show_val_kb() and meminfo_proc_show().</remarks>
+    public static string Format(MeminfoLine line)
+    {
+        string label = line.Name + ":";
+        string value = line.Value.ToString(CultureInfo.InvariantCulture);
+        if (!line.InKiB)
+        {
+            // HugePages_Total and its relatives: "%5lu" behind a label of 16 columns.
+            return label.PadRight(17) + value.PadLeft(5);
+        }
+
+        // The label's own blanks leave room for "%8lu"; a longer label pushes the number right.
+        return label.PadRight(Math.Max(16, label.Length)) + value.PadLeft(8) + " kB";
+    }
+
+    private static bool TryParse(string line, out MeminfoLine? parsed)
+    {
+        parsed = null;
+        int colon = line.IndexOf(':', StringComparison.Ordinal);
+        if (colon <= 0 || colon > 64)
+        {
+            return false;
+        }
+
+        Scan scan = new(line.AsSpan(colon + 1));
+        scan.Blanks();
+        if (!scan.Decimal(out ulong value))
+        {
+            return false;
+        }
+
+        scan.Blanks();
+        bool inKiB = scan.Text("kB");
+        if (!scan.AtEnd)
+        {
+            return false;
+        }
+
+        parsed = new MeminfoLine(line[..colon].Trim(), value, inKiB);
+        return true;
+    }
+
+    // 2.4 opens with a table in bytes before the labelled lines.
+    private static bool IsOldTable(string line)
+    {
+        ReadOnlySpan<char> text = line.AsSpan().TrimStart();
+        return text.StartsWith("total:", StringComparison.Ordinal)
+            || ((text.StartsWith("Mem:", StringComparison.Ordinal) || text.StartsWith("Swap:", StringComparison.Ordinal))
+                && line.AsSpan().IndexOfAnyExcept(OldTable) < 0);
+    }
+}

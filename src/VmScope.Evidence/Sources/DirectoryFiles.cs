@@ -1,0 +1,78 @@
+namespace VmScope.Sources;
+
+/// <summary>The files of a directory: a capture, a copy of /proc or of a whole root, an unpacked sosreport.</summary>
+internal sealed class DirectoryFiles : EvidenceFiles
+{
+    private const int FoldersLookedAt = 256;
+    private readonly string _root;
+
+    /// <summary>Opens a directory, or the one folder inside it that holds evidence.</summary>
+    /// <exception cref="EvidenceException">Nothing in it is known, or it holds several captures.</exception>
+    internal DirectoryFiles(string path)
+    {
+        Name = path;
+        if (IsEvidence(path))
+        {
+            _root = path;
+            return;
+        }
+
+        string[] inside;
+        try
+        {
+            inside = [.. Directory.EnumerateDirectories(path).Take(FoldersLookedAt).Where(IsEvidence).Order(StringComparer.Ordinal)];
+        }
+        catch (UnauthorizedAccessException error)
+        {
+            throw new EvidenceException($"{path}: permission denied", error);
+        }
+
+        _root = inside.Length switch
+        {
+            1 => inside[0],
+            0 => throw new EvidenceException(
+                $"{path}: no evidence in this directory; vmscope looks for vmallocinfo, dmesg, meminfo … (with or without .txt), " +
+                "proc/…, or an sosreport's folders"),
+            _ => throw new EvidenceException(
+                $"{path}: holds {inside.Length} captures; pass one of them, for example {inside[0]}"),
+        };
+    }
+
+    internal override string Name { get; }
+
+    internal override bool Exists(string path) => File.Exists(Path.Join(_root, path));
+
+    internal override string Describe(string path) => Path.Join(_root, path);
+
+    internal override MissingReason TryOpen(string path, out Stream stream)
+    {
+        string full = Path.Join(_root, path);
+        MissingReason reason = PlainFile.TryOpen(full, out FileStream? file);
+        stream = file is null ? Stream.Null : Compression.Unpacked(file, full);
+        return reason;
+    }
+
+    internal override string? PlainPath(string path)
+    {
+        string full = Path.Join(_root, path);
+        return PlainFile.IsPlain(full) ? full : null;
+    }
+
+    internal override IEnumerable<string> Under(string folder)
+    {
+        string full = Path.Join(_root, folder);
+        try
+        {
+            return Directory.Exists(full)
+                ? [.. Directory.EnumerateFiles(full).Select(path => Path.Join(folder, Path.GetFileName(path)))]
+                : [];
+        }
+        catch (UnauthorizedAccessException)
+        {
+            return [];
+        }
+    }
+
+    private static bool IsEvidence(string directory) =>
+        EvidenceTop.TellingPaths().Any(path => File.Exists(Path.Join(directory, path)));
+}
