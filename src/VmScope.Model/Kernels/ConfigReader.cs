@@ -18,7 +18,7 @@ internal sealed class ConfigReader(KernelConfig config)
             return set;
         }
 
-        _assumed.Add(new Assumption(symbol, byDefault ? "y" : "n", reason));
+        Assume(symbol, byDefault ? "y" : "n", reason);
         return byDefault;
     }
 
@@ -30,10 +30,27 @@ internal sealed class ConfigReader(KernelConfig config)
             return number;
         }
 
-        _assumed.Add(new Assumption(symbol, byDefault.ToString(CultureInfo.InvariantCulture), reason));
+        Assume(symbol, byDefault.ToString(CultureInfo.InvariantCulture), reason);
         return byDefault;
     }
 
-    /// <summary>States something that is not a symbol's default.</summary>
-    internal void Assume(string name, string value, string reason) => _assumed.Add(new Assumption(name, value, reason));
+    /// <summary>Whether a symbol is set; null when nobody said. Assumes nothing.</summary>
+    internal bool? Ask(string symbol) => config.IsSet(symbol);
+
+    /// <summary>A number; null when nobody said. Assumes nothing.</summary>
+    internal ulong? AskNumber(string symbol) => config.Number(symbol);
+
+    /// <summary>States something that was taken for granted; a second statement about the same name is dropped.</summary>
+    internal void Assume(string name, string value, string reason)
+    {
+        foreach (Assumption assumption in _assumed)
+        {
+            if (string.Equals(assumption.Name, name, StringComparison.Ordinal))
+            {
+                return;
+            }
+        }
+
+        _assumed.Add(new Assumption(name, value, reason));
+    }
 }

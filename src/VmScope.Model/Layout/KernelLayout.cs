@@ -67,9 +67,10 @@ public readonly record struct Zone(string Name, int Node, ulong StartPfn, ulong 
 /// <param name="Address">The address of that index; further pages lie below it.</param>
 /// <param name="Pages">How many indices, and pages, it takes; 0 or more.</param>
 /// <param name="IsPermanent">Whether it stays after boot.</param>
-/// <param name="Why">Why it is there: what uses it and which option adds it.</param>
+/// <param name="Why">Why it is there: what uses it.</param>
+/// <param name="When">The configuration symbol that adds it ("!SYMBOL": that removes it); null when it is always there.</param>
 public readonly record struct FixmapEntry(
-    string Name, int Index, VirtualAddress Address, int Pages, bool IsPermanent, string Why);
+    string Name, int Index, VirtualAddress Address, int Pages, bool IsPermanent, string Why, string? When);
 
 /// <summary>Where a kernel puts everything.</summary>
 public sealed record KernelLayout

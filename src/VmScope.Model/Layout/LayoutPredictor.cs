@@ -9,7 +9,8 @@ public static class LayoutPredictor
     public static LayoutAnswer Predict(LayoutInputs inputs) => inputs.Kernel.Architecture switch
     {
         Architecture.Unknown => new LayoutAnswer.Impossible("the architecture is not known"),
-        Architecture.I386 or Architecture.X64 or Architecture.Arm or Architecture.Arm64 or Architecture.Riscv64 =>
+        Architecture.I386 => I386Layout.Predict(inputs),
+        Architecture.X64 or Architecture.Arm or Architecture.Arm64 or Architecture.Riscv64 =>
             new LayoutAnswer.Impossible($"{inputs.Kernel.Architecture.Name()} cannot be predicted"),
     };
 }

@@ -1,0 +1,91 @@
+namespace VmScope.Layout;
+
+/// <summary>One run of RAM, in page frames, end exclusive; only whole pages.</summary>
+internal readonly record struct FrameRun(ulong Start, ulong End);
+
+/// <summary>One zone's upper limit in frames, exclusive.</summary>
+internal readonly record struct ZoneLimit(string Name, ulong EndFrame);
+
+/// <summary>Cuts memory into zones, node by node, as the architecture-independent code does.</summary>
+/// <remarks>
+/// A zone begins where the one below it ends and is clamped to its node's first and last frame of RAM. Source:
+/// mm/page_alloc.c, free_area_init_nodes() (mm/mm_init.c, free_area_init() since 6.4), zone_spanned_pages_in_node().
+/// </remarks>
+internal static class ZoneCutter
+{
+    /// <summary>Adds the zones of every node.</summary>
+    /// <param name="builder">Where they go.</param>
+    /// <param name="ram">Runs of RAM frames, lowest first.</param>
+    /// <param name="limits">The zones, lowest first; a limit below the one before makes an empty zone.</param>
+    /// <param name="fromZero">Whether the first zone begins at frame 0 whatever the RAM.</param>
+    /// <param name="emptyZones">Zones that exist and are empty, appended to every node.</param>
+    /// <param name="pageShift">log2 of the page size.</param>
+    internal static void Cut(LayoutBuilder builder, List<FrameRun> ram, ReadOnlySpan<ZoneLimit> limits, bool fromZero,
+        ReadOnlySpan<string> emptyZones, int pageShift = 12)
+    {
+        if (builder.Inputs.NumaRanges.IsDefaultOrEmpty)
+        {
+            CutNode(builder, node: 0, ram, limits, fromZero, ram.Count == 0 ? 0 : ram[0].Start, emptyZones);
+            return;
+        }
+
+        ulong first = ram.Count == 0 ? 0 : ram[0].Start;
+        foreach (int node in builder.Inputs.NumaRanges.Select(range => range.Node).Distinct().Order())
+        {
+            List<FrameRun> own = [];
+            foreach (NumaRange range in builder.Inputs.NumaRanges)
+            {
+                if (range.Node != node)
+                {
+                    continue;
+                }
+
+                ulong start = range.Range.Start.Value >> pageShift;
+                ulong end = (range.Range.Last.Value >> pageShift) + 1;
+                foreach (FrameRun run in ram)
+                {
+                    ulong from = Math.Max(run.Start, start);
+                    ulong to = Math.Min(run.End, end);
+                    if (to > from)
+                    {
+                        own.Add(new FrameRun(from, to));
+                    }
+                }
+            }
+
+            own.Sort(static (left, right) => left.Start.CompareTo(right.Start));
+            CutNode(builder, node, own, limits, fromZero, first, emptyZones);
+        }
+    }
+
+    private static void CutNode(LayoutBuilder builder, int node, List<FrameRun> ram, ReadOnlySpan<ZoneLimit> limits,
+        bool fromZero, ulong firstOfMachine, ReadOnlySpan<string> emptyZones)
+    {
+        ulong nodeStart = ram.Count == 0 ? 0 : ram[0].Start;
+        ulong nodeEnd = ram.Count == 0 ? 0 : ram[^1].End;
+        nodeStart = fromZero && node == 0 ? 0 : nodeStart;
+        ulong below = fromZero ? 0 : firstOfMachine;
+        foreach (ZoneLimit limit in limits)
+        {
+            ulong zoneEnd = Math.Max(limit.EndFrame, below);
+            ulong start = Math.Clamp(nodeStart, below, zoneEnd);
+            ulong end = Math.Clamp(nodeEnd, below, zoneEnd);
+            ulong spanned = end > start ? end - start : 0;
+            ulong present = 0;
+            foreach (FrameRun run in ram)
+            {
+                ulong from = Math.Max(run.Start, start);
+                ulong to = Math.Min(run.End, end);
+                present += to > from ? to - from : 0;
+            }
+
+            builder.Zone(new Zone(limit.Name, node, spanned == 0 ? 0 : start, spanned, present));
+            below = zoneEnd;
+        }
+
+        foreach (string name in emptyZones)
+        {
+            builder.Zone(new Zone(name, node, StartPfn: 0, SpannedPages: 0, PresentPages: 0));
+        }
+    }
+}
