@@ -56,7 +56,7 @@ internal sealed class FixmapPlan
     {
         foreach ((ResolvedSlot slot, int index, bool isPermanent) in _entries)
         {
-            
+
             builder.Fixmap(new FixmapEntry(slot.Slot.Name, index,
                 new VirtualAddress(unchecked(top - ((ulong)index << 12))), slot.Pages, isPermanent, slot.Slot.Why, slot.Slot.When));
         }
