@@ -95,8 +95,12 @@ internal static class Cli
         });
     }
 
-    private static RootCommand Root() =>
-        new("Predicts, runs and explains the Linux kernel's virtual address space.");
+    private static RootCommand Root()
+    {
+        RootCommand root = new("Predicts, runs and explains the Linux kernel's virtual address space.");
+        Examples.OpenHelpWithExamples(root);
+        return root;
+    }
 
     private static int Fail(Terminal terminal, string message, int exitCode)
     {

@@ -112,6 +112,13 @@ public sealed class EvidenceBundle
     /// <exception cref="EvidenceException">Not there, not readable, or nothing vmscope knows.</exception>
     public static EvidenceBundle Open(string? path, Stream standardInput) => EvidenceOpener.Open(path, standardInput, new ArchiveLimits());
 
+    /// <summary>Opens evidence that is already a stream: an archive or one file, gzipped or not.</summary>
+    /// <param name="content">Its bytes; read from front to back, and not closed.</param>
+    /// <param name="name">What to call it.</param>
+    /// <exception cref="EvidenceException">Damaged, or nothing vmscope knows.</exception>
+    public static EvidenceBundle OpenStream(Stream content, string name) =>
+        EvidenceOpener.FromStream(content, name, fileName: null, EvidenceKind.StandardInput, new ArchiveLimits(), new DiagnosticList());
+
     /// <summary>Whether a file is there; it may still refuse to be read.</summary>
     public bool Has(string name) => _reader.Find(name) is not null;
 

@@ -61,7 +61,7 @@ internal static class EvidenceOpener
         }
     }
 
-    private static EvidenceBundle FromStream(
+    internal static EvidenceBundle FromStream(
         Stream stream, string name, string? fileName, EvidenceKind kind, ArchiveLimits limits, DiagnosticList diagnostics)
     {
         byte[] start = new byte[ContentKind.SampleBytes];
