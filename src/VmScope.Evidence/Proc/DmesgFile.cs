@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using VmScope.Kernels;
+using VmScope.Layout;
 using VmScope.Physical;
 
 namespace VmScope.Proc;
@@ -99,6 +100,7 @@ public static class DmesgFile
         private readonly List<MemoryMapEntry> _firmware = [];
         private readonly List<PhysicalRange> _nodes = [];
         private readonly List<PhysicalRange> _ignored = [];
+        private readonly List<NumaRange> _numa = [];
         private string? _banner;
         private KernelIdentity? _kernel;
         private string? _commandLine;
@@ -173,6 +175,7 @@ public static class DmesgFile
                 ? null
                 : new MemoryMap(Joined(_nodes).Select(range => new MemoryMapEntry(range, MemoryKind.Usable))),
             IgnoredRam = [.. _ignored],
+            NumaRanges = [.. _numa],
             PossibleCpus = _possible,
             CpusMax = _cpusMax,
             NxActive = _nx,
@@ -265,6 +268,12 @@ public static class DmesgFile
                 return;
             }
 
+            if (scan.Text("ACPI: SRAT: Node ") || scan.Text("SRAT: Node "))
+            {
+                TakeNumaRange(ref scan);
+                return;
+            }
+
             if (scan.Text("NX (Execute Disable) protection"))
             {
                 _nx = scan.Rest.Contains("active", StringComparison.Ordinal) && !scan.Rest.Contains("missing", StringComparison.Ordinal);
@@ -318,6 +327,25 @@ public static class DmesgFile
             }
 
             TakeProcessors(text);
+        }
+
+        // "Node 0 PXM 0 [mem 0x00100000-0x3fffffff]"; before 3.5 "Node 0 PXM 0 100000-40000000", its end exclusive.
+        private void TakeNumaRange(ref Scan scan)
+        {
+            if (!scan.Decimal(out ulong node) || node > 1023 || !scan.Text(" PXM ") || !scan.Decimal(out _))
+            {
+                return;
+            }
+
+            scan.Blanks();
+            if (scan.InclusiveRange("mem", out PhysicalRange range))
+            {
+                AddTo(_numa, new NumaRange((int)node, range));
+            }
+            else if (scan.Hex(out ulong start) && scan.Text("-") && scan.Hex(out ulong end) && end > start)
+            {
+                AddTo(_numa, new NumaRange((int)node, new PhysicalRange(new PhysicalAddress(start), end - start)));
+            }
         }
 
         private void TakeProcessors(ReadOnlySpan<char> text)

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using VmScope.Kernels;
+using VmScope.Layout;
 using VmScope.Physical;
 
 namespace VmScope.Proc;
@@ -42,6 +43,9 @@ public sealed record DmesgInputs
 
     /// <summary>Whether the arm64 processor offers 52-bit virtual addresses; false when the log does not say so.</summary>
     public bool Has52BitVirtualAddresses { get; init; }
+
+    /// <summary>Which memory the firmware says belongs to which NUMA node ("ACPI: SRAT: Node …"); empty when it says nothing.</summary>
+    public ImmutableArray<NumaRange> NumaRanges { get; init; } = [];
 
     /// <summary>The machine's name from its device tree; null when there is none.</summary>
     public string? MachineModel { get; init; }

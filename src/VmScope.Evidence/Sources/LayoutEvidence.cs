@@ -1,0 +1,66 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using VmScope.Kernels;
+using VmScope.Layout;
+
+namespace VmScope.Sources;
+
+/// <summary>Turns what evidence says of a boot's inputs into what a prediction starts from.</summary>
+/// <remarks>It sees <see cref="EvidenceInputs"/> only, so no answer of the kernel can leak into a prediction.</remarks>
+public static class LayoutEvidence
+{
+    /// <summary>The inputs of a prediction; what the evidence does not say stays unsaid.</summary>
+    /// <exception cref="EvidenceException">The evidence names no kernel, or no architecture.</exception>
+    public static LayoutInputs ToLayoutInputs(this EvidenceInputs evidence, string name)
+    {
+        KernelIdentity kernel = evidence.Kernel
+            ?? throw new EvidenceException($"{name} does not say which kernel ran: it has neither a version file nor a boot log that goes back to the start");
+        if (evidence.Architecture == Architecture.Unknown)
+        {
+            throw new EvidenceException($"{name} does not say for which architecture {kernel.Release} was built");
+        }
+
+        KernelCommandLine commandLine = evidence.CommandLine ?? KernelCommandLine.Empty;
+        KernelConfig config = evidence.Config;
+        if (config.Value("NR_CPUS") is null && evidence.BootLog?.CpusMax is { } cpusMax)
+        {
+            config = config.With("NR_CPUS", cpusMax.ToString(CultureInfo.InvariantCulture));
+        }
+
+        return new LayoutInputs(new KernelDescription(kernel, evidence.Architecture)
+        {
+            Config = config,
+            CommandLine = commandLine,
+            Cpu = Processors(evidence),
+        })
+        {
+            Memory = evidence.MemoryMap,
+            RamBytes = evidence.MemoryMap is null && evidence.DescribedRamMiB is { } ramMiB ? (ulong)ramMiB * Size.MiB : null,
+            NumaRanges = evidence.BootLog is { } log && commandLine.Last("numa") != "off" ? log.NumaRanges : [],
+        };
+    }
+
+    private static Kernels.CpuFacts Processors(EvidenceInputs evidence)
+    {
+        CpuFacts cpus = evidence.Cpus;
+        return new Kernels.CpuFacts
+        {
+            Flags = cpus.Info is { Flags.Count: > 0 } info ? info.Flags.ToImmutableHashSet(StringComparer.Ordinal) : null,
+            Count = cpus.PossibleCount ?? cpus.OnlineCount,
+            PhysicalAddressBits = cpus.Info?.PhysicalBits,
+            VirtualAddressBits = evidence.Architecture switch
+            {
+                Architecture.X64 => cpus.Info?.VirtualBits,
+                Architecture.Arm64 => evidence.BootLog is { } log ? log.Has52BitVirtualAddresses ? 52 : 48 : null,
+                Architecture.Riscv64 => cpus.Info?.Mmu switch
+                {
+                    "sv39" => 39,
+                    "sv48" => 48,
+                    "sv57" => 57,
+                    _ => null,
+                },
+                _ => null,
+            },
+        };
+    }
+}
