@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
+using VmScope.Kernels.Timelines;
 
 namespace VmScope.Kernels;
 

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using VmScope.Kernels.Timelines;
 
 namespace VmScope.Kernels;
 

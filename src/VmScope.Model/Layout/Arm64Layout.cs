@@ -1,4 +1,5 @@
 using VmScope.Kernels;
+using VmScope.Kernels.Timelines;
 
 namespace VmScope.Layout;
 

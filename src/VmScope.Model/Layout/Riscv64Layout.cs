@@ -1,4 +1,5 @@
 using VmScope.Kernels;
+using VmScope.Kernels.Timelines;
 
 namespace VmScope.Layout;
 
@@ -103,7 +104,7 @@ internal static class Riscv64Layout
             builder.Region("kasan", linearEnd, end, RegionKind.Other, note: "shadow of the address sanitizer");
         }
 
-        return (Math.Min(linearEnd, unchecked(pageOffset + (128UL << facts.TopShift) - 1) + 1), false);
+        return (pageOffset + Math.Min(linearEnd - pageOffset, 128UL << facts.TopShift), false);
     }
 
     private static void BelowVmalloc(LayoutBuilder builder, Riscv64Facts facts, ulong vmallocStart)

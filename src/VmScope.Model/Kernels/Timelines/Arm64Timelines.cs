@@ -1,4 +1,4 @@
-namespace VmScope.Kernels;
+namespace VmScope.Kernels.Timelines;
 
 /// <summary>How arm64 arranges the kernel's half of the address space.</summary>
 internal enum Arm64Map

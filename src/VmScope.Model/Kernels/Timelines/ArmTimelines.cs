@@ -1,4 +1,4 @@
-namespace VmScope.Kernels;
+namespace VmScope.Kernels.Timelines;
 
 /// <summary>How arm decides where low memory ends.</summary>
 /// <param name="DefaultBytes">Bytes below VMALLOC_END kept for vmalloc without <c>vmalloc=</c>.</param>

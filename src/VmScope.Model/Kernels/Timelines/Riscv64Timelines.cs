@@ -1,4 +1,4 @@
-namespace VmScope.Kernels;
+namespace VmScope.Kernels.Timelines;
 
 /// <summary>What decides where the linear map of riscv64 begins.</summary>
 internal enum Riscv64Map
