@@ -28,13 +28,13 @@ internal static class Arm64Fixmap
 
         if (facts.VncrSlots.Value && facts.Virtualization)
         {
-            Entry("FIX_VNCR_END", facts.ConfiguredCpus + 1, "a page of each CPU of NR_CPUS for nested guests (KVM)");
+            Entry("FIX_VNCR_END", facts.ConfiguredCpus + 1, "a page of each CPU of NR_CPUS for nested guests", "KVM");
         }
 
         int ghes = facts.GhesSlots.Value.Always + (facts.SoftwareDelegatedExceptions ? facts.GhesSlots.Value.WithSdei : 0);
         if (facts.AcpiErrors && ghes > 0)
         {
-            Entry("FIX_APEI_GHES_IRQ", ghes, "hardware errors that ACPI reports (ACPI_APEI_GHES)");
+            Entry("FIX_APEI_GHES_IRQ", ghes, "hardware errors that ACPI reports", "ACPI_APEI_GHES");
         }
 
         if (facts.UnmapsKernel)
@@ -48,7 +48,7 @@ internal static class Arm64Fixmap
             };
             if (pages > 0)
             {
-                Entry(name, pages, "the way out of user space while the kernel is unmapped (UNMAP_KERNEL_AT_EL0)");
+                Entry(name, pages, "the way out of user space while the kernel is unmapped", "UNMAP_KERNEL_AT_EL0");
             }
         }
 
@@ -56,10 +56,10 @@ internal static class Arm64Fixmap
             "{fixaddr-top} less a page for each permanent entry", facts.FdtSlots.Source);
         builder.Region("fixmap", start, top, RegionKind.Fixmap);
 
-        void Entry(string name, int pages, string why)
+        void Entry(string name, int pages, string why, string? when = null)
         {
             builder.Fixmap(new FixmapEntry(name, index, new VirtualAddress(unchecked(top - ((ulong)index * facts.PageBytes))), pages,
-                IsPermanent: true, why));
+                IsPermanent: true, why, when));
             index += pages;
         }
     }

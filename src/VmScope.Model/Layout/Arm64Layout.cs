@@ -162,21 +162,20 @@ internal static class Arm64Layout
         }
 
         ulong normalPfn = end >> facts.PageShift;
-        Span<(string, ulong)> zones = new (string, ulong)[4];
+        Span<ZoneLimit> zones = new ZoneLimit[3];
         int count = 0;
         if (hasDma)
         {
-            zones[count++] = ("DMA", Frame("zone-dma-end", dma, facts.DmaZone.Source));
+            zones[count++] = new ZoneLimit("DMA", Frame("zone-dma-end", dma, facts.DmaZone.Source));
         }
 
         if (hasDma32)
         {
-            zones[count++] = ("DMA32", Frame("zone-dma32-end", dma32, facts.DmaZone.Source));
+            zones[count++] = new ZoneLimit("DMA32", Frame("zone-dma32-end", dma32, facts.DmaZone.Source));
         }
 
-        zones[count++] = ("Normal", normalPfn);
-        zones[count++] = ("Movable", 0);
-        memory.Banks.AddZones(builder, zones[..count], facts.PageShift);
+        zones[count++] = new ZoneLimit("Normal", normalPfn);
+        ZoneCutter.Cut(builder, memory.Banks.Frames(facts.PageShift), zones[..count], fromZero: false, ["Movable"], facts.PageShift);
 
         ulong Frame(string name, ulong limit, string source) => builder.Frames(name, "", Math.Min(limit, end) >> facts.PageShift,
             "the limit of the zone, at most {dram-end}, over the page size", source);

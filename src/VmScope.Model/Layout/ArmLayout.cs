@@ -85,7 +85,7 @@ internal static class ArmLayout
             ulong start = rest.StartsWith('@') && KernelCommandLine.MemoryParse(rest[1..], out _) is { } at
                 ? at
                 : Align.Down(ram.Start, PhysicalGranule);
-            given.Add(new DramBank(Node: 0, start, start + Math.Min(size, ulong.MaxValue - start)));
+            given.Add(new DramBank(start, start + Math.Min(size, ulong.MaxValue - start)));
         }
 
         if (given.Count > 0)
@@ -107,7 +107,8 @@ internal static class ArmLayout
         return ram.Below(AddressSpaceEnd - PageBytes);
     }
 
-    private const ulong PageBytes = 4096;
+    private const int PageShift = 12;
+    private const ulong PageBytes = 1UL << PageShift;
 
     private static ulong VmallocEnd(ArmFacts facts, LayoutBuilder builder)
     {
@@ -261,7 +262,7 @@ internal static class ArmLayout
 
         void Add(string name, int pages, bool isPermanent, string why)
         {
-            builder.Fixmap(new FixmapEntry(name, index, new VirtualAddress(top - ((ulong)index * PageBytes)), pages, isPermanent, why));
+            builder.Fixmap(new FixmapEntry(name, index, new VirtualAddress(top - ((ulong)index * PageBytes)), pages, isPermanent, why, When: null));
             index += pages;
         }
     }
@@ -275,13 +276,13 @@ internal static class ArmLayout
         }
 
         // Without a limit of the machine every byte of low memory is ZONE_DMA, and ZONE_NORMAL stays empty.
-        ReadOnlySpan<(string, ulong)> zones =
+        ReadOnlySpan<ZoneLimit> limits =
         [
-            ("DMA", facts.ZoneDma ? low.MaxLowPfn : 0),
-            ("Normal", low.MaxLowPfn),
-            ("HighMem", highest),
-            ("Movable", 0),
+            new("DMA", facts.ZoneDma ? low.MaxLowPfn : 0),
+            new("Normal", low.MaxLowPfn),
+            new("HighMem", highest),
         ];
-        low.Ram.AddZones(builder, zones[(facts.ZoneDma ? 0 : 1)..], pageShift: 12);
+        limits = limits[(facts.ZoneDma ? 0 : 1)..(facts.HighMemory ? 3 : 2)];
+        ZoneCutter.Cut(builder, low.Ram.Frames(PageShift), limits, fromZero: false, ["Movable"]);
     }
 }

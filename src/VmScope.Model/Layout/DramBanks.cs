@@ -4,11 +4,10 @@ using VmScope.Physical;
 
 namespace VmScope.Layout;
 
-/// <summary>One run of RAM of one NUMA node, as byte addresses.</summary>
-/// <param name="Node">NUMA node.</param>
+/// <summary>One run of RAM, as byte addresses.</summary>
 /// <param name="Start">First byte.</param>
 /// <param name="EndExclusive">First byte behind it.</param>
-internal readonly record struct DramBank(int Node, ulong Start, ulong EndExclusive)
+internal readonly record struct DramBank(ulong Start, ulong EndExclusive)
 {
     internal ulong SizeBytes => EndExclusive - Start;
 }
@@ -37,16 +36,16 @@ internal sealed class DramBanks
     /// <summary>The banks the inputs describe; a bank of the usual size at the usual place where they describe none.</summary>
     internal static DramBanks From(LayoutInputs inputs, LayoutBuilder builder, ulong usualStart, bool unmappedIsRam)
     {
-        if (!inputs.NumaRanges.IsEmpty)
-        {
-            return Normal(inputs.NumaRanges.Select(range => Bank(range.Node, range.Range)));
-        }
-
         if (inputs.Memory is { } map && map.Usable.Any())
         {
             return Normal(map.Entries
                 .Where(entry => entry.Kind == MemoryKind.Usable || (unmappedIsRam && entry.Kind == MemoryKind.Reserved))
-                .Select(entry => Bank(node: 0, entry.Range)));
+                .Select(entry => Bank(entry.Range)));
+        }
+
+        if (!inputs.NumaRanges.IsDefaultOrEmpty)
+        {
+            return Normal(inputs.NumaRanges.Select(range => Bank(range.Range)));
         }
 
         ulong ramBytes = inputs.RamBytes ?? UsualRamBytes;
@@ -56,7 +55,7 @@ internal sealed class DramBanks
         }
 
         builder.Assume(new Assumption("memory map", $"one bank at 0x{usualStart:x}", "where many boards and the emulated ones put RAM"));
-        return Normal([new DramBank(Node: 0, usualStart, usualStart + ramBytes)]);
+        return Normal([new DramBank(usualStart, usualStart + ramBytes)]);
     }
 
     private const ulong UsualRamBytes = Size.GiB;
@@ -74,7 +73,7 @@ internal sealed class DramBanks
             ulong end = Math.Min(bank.EndExclusive, limit);
             if (start < end)
             {
-                kept.Add(new DramBank(bank.Node, start, end));
+                kept.Add(new DramBank(start, end));
             }
         }
 
@@ -101,85 +100,41 @@ internal sealed class DramBanks
     /// <summary>Other banks in place of these.</summary>
     internal static DramBanks Of(IEnumerable<DramBank> banks) => Normal(banks);
 
-    /// <summary>Adds the zones of every node: the part of each node's span that lies in each zone.</summary>
-    /// <param name="builder">Where they go.</param>
-    /// <param name="zones">Name and exclusive upper frame of each zone, lowest first.</param>
-    /// <param name="pageShift">log2 of the page size.</param>
-    /// <remarks>
-    /// A zone's highest frame is never below its lowest, so an upper end under the zone before it makes it empty.
-    /// Source: mm/page_alloc.c (mm/mm_init.c from 6.4), free_area_init() and zone_spanned_pages_in_node().
-    /// </remarks>
-    internal void AddZones(LayoutBuilder builder, ReadOnlySpan<(string Name, ulong EndPfn)> zones, int pageShift)
+    /// <summary>The same runs as whole page frames.</summary>
+    internal List<FrameRun> Frames(int pageShift)
     {
-        int node = -1;
-        foreach (DramBank bank in Banks.OrderBy(bank => bank.Node))
-        {
-            if (bank.Node != node)
-            {
-                node = bank.Node;
-                AddNode(builder, zones, pageShift, node);
-            }
-        }
-    }
-
-    private void AddNode(LayoutBuilder builder, ReadOnlySpan<(string Name, ulong EndPfn)> zones, int pageShift, int node)
-    {
-        ulong nodeStart = ulong.MaxValue;
-        ulong nodeEnd = 0;
+        List<FrameRun> runs = new(Banks.Length);
         foreach (DramBank bank in Banks)
         {
-            if (bank.Node == node)
+            ulong start = FirstFrame(bank, pageShift);
+            ulong end = bank.EndExclusive >> pageShift;
+            if (end > start)
             {
-                nodeStart = Math.Min(nodeStart, FirstFrame(bank, pageShift));
-                nodeEnd = Math.Max(nodeEnd, bank.EndExclusive >> pageShift);
+                runs.Add(new FrameRun(start, end));
             }
         }
 
-        ulong zoneStart = FirstFrame(Banks[0], pageShift);
-        foreach ((string name, ulong endPfn) in zones)
-        {
-            ulong zoneEnd = Math.Max(endPfn, zoneStart);
-            ulong start = Math.Clamp(nodeStart, zoneStart, zoneEnd);
-            ulong end = Math.Clamp(nodeEnd, zoneStart, zoneEnd);
-            builder.Zone(end > start
-                ? new Zone(name, node, start, end - start, Present(node, start, end, pageShift))
-                : new Zone(name, node, StartPfn: 0, SpannedPages: 0, PresentPages: 0));
-            zoneStart = zoneEnd;
-        }
-    }
-
-    private ulong Present(int node, ulong start, ulong end, int pageShift)
-    {
-        ulong pages = 0;
-        foreach (DramBank bank in Banks)
-        {
-            ulong first = Math.Max(FirstFrame(bank, pageShift), start);
-            ulong last = Math.Min(bank.EndExclusive >> pageShift, end);
-            pages += bank.Node == node && last > first ? last - first : 0;
-        }
-
-        return pages;
+        return runs;
     }
 
     private static ulong FirstFrame(DramBank bank, int pageShift) =>
         (bank.Start >> pageShift) + (Align.IsAligned(bank.Start, 1UL << pageShift) ? 0UL : 1UL);
 
-    private static DramBank Bank(int node, PhysicalRange range) =>
-        new(node, range.Start.Value, range.Last.Value == ulong.MaxValue ? ulong.MaxValue : range.Last.Value + 1);
+    private static DramBank Bank(PhysicalRange range) =>
+        new(range.Start.Value, range.Last.Value == ulong.MaxValue ? ulong.MaxValue : range.Last.Value + 1);
 
     private static DramBanks Normal(IEnumerable<DramBank> banks)
     {
         ImmutableArray<DramBank>.Builder merged = ImmutableArray.CreateBuilder<DramBank>();
         foreach (DramBank bank in banks.Where(bank => bank.SizeBytes > 0).OrderBy(bank => bank.Start).Take(LargestCount))
         {
-            if (merged.Count > 0 && bank.Start <= merged[^1].EndExclusive && bank.Node == merged[^1].Node)
+            if (merged.Count > 0 && bank.Start <= merged[^1].EndExclusive)
             {
                 merged[^1] = merged[^1] with { EndExclusive = Math.Max(bank.EndExclusive, merged[^1].EndExclusive) };
             }
-            else if (merged.Count == 0 || bank.EndExclusive > merged[^1].EndExclusive)
+            else
             {
-                ulong start = merged.Count == 0 ? bank.Start : Math.Max(bank.Start, merged[^1].EndExclusive);
-                merged.Add(bank with { Start = start });
+                merged.Add(bank);
             }
         }
 

@@ -186,7 +186,7 @@ internal static class Riscv64Layout
                 "arch/riscv/mm/init.c, zone_sizes_init()");
         }
 
-        ReadOnlySpan<(string, ulong)> zones = [("DMA32", dma32), ("Normal", end >> PageShift), ("Movable", 0)];
-        banks.AddZones(builder, zones[(facts.ZoneDma32 ? 0 : 1)..], PageShift);
+        ReadOnlySpan<ZoneLimit> limits = [new("DMA32", dma32), new("Normal", end >> PageShift)];
+        ZoneCutter.Cut(builder, banks.Frames(PageShift), limits[(facts.ZoneDma32 ? 0 : 1)..], fromZero: false, ["Movable"]);
     }
 }
