@@ -13,6 +13,9 @@ public static class DmesgFile
     /// <summary>Most entries kept of any list; a hostile log cannot make it longer.</summary>
     private const int ListLimit = 10_000;
 
+    /// <summary>A message this long was probably cut: LOG_LINE_MAX of kernel/printk/printk.c is 1024 less a prefix of 32 or 48.</summary>
+    private const int MessageLimit = 976;
+
     /// <summary>
     /// Reads only what a layout follows from: version, command line, firmware's memory map, processors. The lines that
     /// report a layout are not looked at, so a prediction made from the answer cannot depend on them.
@@ -104,6 +107,8 @@ public static class DmesgFile
         private string? _banner;
         private KernelIdentity? _kernel;
         private string? _commandLine;
+        private bool _commandLineContinues;
+        private bool _commandLineIsCut;
         private string? _model;
         private Architecture _architecture;
         private int? _possible;
@@ -139,7 +144,7 @@ public static class DmesgFile
                     return true;
                 case 'C' or 'K' when text.StartsWith("Command line:", StringComparison.Ordinal)
                     || text.StartsWith("Kernel command line:", StringComparison.Ordinal):
-                    _commandLine ??= text[(text.IndexOf(':') + 1)..].Trim().ToString();
+                    TakeCommandLine(text);
                     return true;
                 case 'B' or 'X' when FirmwareEntry(text) is { IsEmpty: false } entry:
                     Mark(Architecture.I386);
@@ -170,6 +175,7 @@ public static class DmesgFile
             Kernel = _kernel,
             Architecture = _architecture,
             CommandLine = _commandLine,
+            CommandLineIsCut = _commandLineIsCut,
             FirmwareMap = _firmware.Count == 0 ? null : new MemoryMap(_firmware),
             NodeRanges = _nodes.Count == 0
                 ? null
@@ -219,6 +225,21 @@ public static class DmesgFile
                 && text[(colon + 1)..].TrimStart() is ['[' or (>= '0' and <= '9'), ..]
                     ? text[(colon + 1)..]
                     : default;
+        }
+
+        // x86 prints it twice under two names; the first is whole or the second is no longer. Newer kernels go on in
+        // a further line of the same name where one ends with a backslash.
+        private void TakeCommandLine(ReadOnlySpan<char> text)
+        {
+            string value = text[(text.IndexOf(':') + 1)..].Trim().ToString();
+            bool continues = value.EndsWith(" \\", StringComparison.Ordinal);
+            if (_commandLine is null || _commandLineContinues)
+            {
+                string piece = continues ? value[..^2] : value;
+                _commandLine = _commandLine is null ? piece : _commandLine + " " + piece;
+                _commandLineContinues = continues && _commandLine.Length < TextLines.LineLimit;
+                _commandLineIsCut = text.Length >= MessageLimit;
+            }
         }
 
         // "  node   0: [mem 0x…-0x…]", "    0: 0x00000010 -> 0x0000009f" (frames, exclusive end).

@@ -20,6 +20,9 @@ public sealed record DmesgInputs
     /// <summary>The kernel command line; null when not printed.</summary>
     public string? CommandLine { get; init; }
 
+    /// <summary>Whether the log cut the command line: printk keeps about a thousand characters of a message.</summary>
+    public bool CommandLineIsCut { get; init; }
+
     /// <summary>The firmware's map before the kernel's options changed it (x86); null elsewhere.</summary>
     public MemoryMap? FirmwareMap { get; init; }
 

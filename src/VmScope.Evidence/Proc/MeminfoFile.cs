@@ -41,20 +41,17 @@ public static class MeminfoFile
         }
     }
 
-    /// <summary>One line as the kernel formats it: the label fills 16 columns, the number at least 8 (5 without unit).</summary>
-    /// <remarks>Source: fs/proc/meminfo.c, show_val_kb() and meminfo_proc_show().</remarks>
+    /// <summary>
+    /// One line as the kernel formats it: a label of 16 columns and a number of at least 8; 19 and 5 for the counts of
+    /// huge pages and for labels longer than that.
+    /// </summary>
+    /// <remarks>Source: fs/proc/meminfo.c, meminfo_proc_show(); mm/hugetlb.c, hugetlb_report_meminfo().</remarks>
     public static string Format(MeminfoLine line)
     {
         string label = line.Name + ":";
-        string value = line.Value.ToString(CultureInfo.InvariantCulture);
-        if (!line.InKiB)
-        {
-            // HugePages_Total and its relatives: "%5lu" behind a label of 16 columns.
-            return label.PadRight(17) + value.PadLeft(5);
-        }
-
-        // The label's own blanks leave room for "%8lu"; a longer label pushes the number right.
-        return label.PadRight(Math.Max(16, label.Length)) + value.PadLeft(8) + " kB";
+        (int columns, int digits) = line.InKiB && label.Length <= 16 ? (16, 8) : (Math.Max(19, label.Length + 1), 5);
+        string text = label.PadRight(columns) + line.Value.ToString(CultureInfo.InvariantCulture).PadLeft(digits);
+        return line.InKiB ? text + " kB" : text;
     }
 
     private static bool TryParse(string line, out MeminfoLine? parsed)
