@@ -82,9 +82,10 @@ public class DmesgCaptureTests
         DmesgInputs whole = bundle.Dmesg!.Inputs;
         Assert.Equal(alone.FirmwareMap?.Entries.AsEnumerable(), whole.FirmwareMap?.Entries.AsEnumerable());
         Assert.Equal(alone.NodeRanges?.Entries.AsEnumerable(), whole.NodeRanges?.Entries.AsEnumerable());
+        Assert.Equal(alone.NumaRanges.AsEnumerable(), whole.NumaRanges.AsEnumerable());
         Assert.Equal(
-            alone with { FirmwareMap = null, NodeRanges = null, IgnoredRam = [] },
-            whole with { FirmwareMap = null, NodeRanges = null, IgnoredRam = [] });
+            alone with { FirmwareMap = null, NodeRanges = null, IgnoredRam = [], NumaRanges = [] },
+            whole with { FirmwareMap = null, NodeRanges = null, IgnoredRam = [], NumaRanges = [] });
     }
 
     [Fact]
