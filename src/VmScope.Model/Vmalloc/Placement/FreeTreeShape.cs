@@ -43,6 +43,23 @@ internal sealed class FreeTreeShape
         return shape;
     }
 
+    /// <summary>Reads a tree that this program keeps itself.</summary>
+    /// <exception cref="InvalidOperationException">It is no red-black tree of so many blocks.</exception>
+    internal static FreeTreeShape ReadAsInvariant(ReadOnlySpan<FreeTreeNode> preorder, ulong pageBytes, int count)
+    {
+        try
+        {
+            FreeTreeShape shape = Read(preorder, pageBytes);
+            return shape.Count == count
+                ? shape
+                : throw new InvalidOperationException($"{shape.Count} blocks in the tree, {count} counted");
+        }
+        catch (ArgumentException wrong)
+        {
+            throw new InvalidOperationException(wrong.Message, wrong);
+        }
+    }
+
     private void LinkNodes(ReadOnlySpan<FreeTreeNode> preorder)
     {
         Span<int> path = stackalloc int[DepthMax];      // nodes whose right subtree is still to come

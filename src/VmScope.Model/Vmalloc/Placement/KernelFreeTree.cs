@@ -253,23 +253,8 @@ internal sealed class KernelFreeTree : IFreeSpace
     /// <inheritdoc />
     public void CheckInvariants()
     {
-        FreeTreeShape shape;
-        List<FreeTreeNode> preorder = ToShape();
-        FreeTreeNode[] nodes = [.. preorder];
-        try
-        {
-            shape = FreeTreeShape.Read(nodes, _pageBytes);
-        }
-        catch (ArgumentException wrong)
-        {
-            throw new InvalidOperationException(wrong.Message, wrong);
-        }
-
-        if (shape.Count != BlockCount)
-        {
-            throw new InvalidOperationException($"{shape.Count} blocks in the tree, {BlockCount} counted");
-        }
-
+        FreeTreeNode[] nodes = [.. ToShape()];
+        FreeTreeShape shape = FreeTreeShape.ReadAsInvariant(nodes, _pageBytes, BlockCount);
         AddressNode? listed = _tree.First;
         for (int position = 0; position < shape.Count; position++, listed = listed?.Next)
         {

@@ -1,0 +1,101 @@
+namespace VmScope.Vmalloc;
+
+// What the structure promises of itself, checked in full.
+internal sealed unsafe partial class AreaIndex
+{
+    /// <inheritdoc />
+    public void CheckInvariants()
+    {
+        FreeTreeShape.ReadAsInvariant([.. ToShape()], _pageMask + 1, BlockCount);
+        long expectedStart = 0;
+        int block = _bottom;
+        int areas = -1;   // entry 0 is none
+        CheckNode(_root, _height, ref expectedStart, ref block, ref areas, out _);
+        Require(expectedStart == _topPage, $"the entries end at page 0x{expectedStart:x}, not at 0x{_topPage:x}");
+        Require(block == 0, "a hole is in the tree of holes but behind no area");
+        Require(areas == AreaCount, $"{areas} areas are there, {AreaCount} counted");
+    }
+
+    /// <summary>The tree of holes in preorder, each followed by its left and its right subtree.</summary>
+    internal List<FreeTreeNode> ToShape()
+    {
+        List<FreeTreeNode> preorder = [];
+        ulong Add(int id)
+        {
+            int place = preorder.Count;
+            preorder.Add(default);
+            if (id == 0)
+            {
+                return 0;
+            }
+
+            FreeBlock block = BlockOf(id);
+            ulong left = Add(_shape.Nodes[id].Left);
+            ulong right = Add(_shape.Nodes[id].Right);
+            ulong max = Math.Max(block.SizeBytes, Math.Max(left, right));
+            preorder[place] = new(block.Start, block.End, _shape.Nodes[id].IsBlack != 0, max);
+            return max;
+        }
+
+        _ = Add(_shape.Root);
+        return preorder;
+    }
+
+    private void CheckNode(byte* node, int level, ref long expectedStart, ref int block, ref int areas, out int largest)
+    {
+        int count = WideNode.Count(node);
+        Require(count > 0, "a node is empty");
+        largest = 0;
+        for (int lane = 0; lane < WideNode.Lanes; lane++)
+        {
+            long start = WideNode.Starts(node)[lane];
+            int hole = WideNode.Holes(node)[lane];
+            if (lane >= count)
+            {
+                Require(start == WideNode.Unused && hole == 0 && WideNode.Blocks(node)[lane] == 0, "an unused lane is not clear");
+                continue;
+            }
+
+            Require(start == expectedStart, $"an entry begins at page 0x{start:x}, not at 0x{expectedStart:x}");
+            int actual;
+            if (level > 0)
+            {
+                CheckNode(At(WideNode.Children(node)[lane]), level - 1, ref expectedStart, ref block, ref areas, out actual);
+            }
+            else
+            {
+                actual = CheckEntry(node, lane, ref expectedStart, ref block);
+                areas++;
+            }
+
+            Require(hole == actual, $"the largest hole at page 0x{start:x} is {actual} pages, not {hole}");
+            largest = Math.Max(largest, hole);
+        }
+    }
+
+    private int CheckEntry(byte* leaf, int lane, ref long expectedStart, ref int block)
+    {
+        long end = WideNode.Starts(leaf)[lane] + PagesOf(leaf, lane);
+        int here = WideNode.Blocks(leaf)[lane];
+        expectedStart = end;
+        if (here == 0)
+        {
+            return 0;
+        }
+
+        BlockNode* node = _shape.Nodes + here;
+        Require(here == block, $"hole {here} stands where the tree of holes has {block}");
+        Require(node->Start == end && node->End > end, $"the hole behind page 0x{end:x} is 0x{node->Start:x}..0x{node->End:x}");
+        expectedStart = node->End;
+        block = _shape.Above(node->Start);
+        return here == _bottom ? 0 : HoleLane(node->End - node->Start);
+    }
+
+    private static void Require(bool condition, string otherwise)
+    {
+        if (!condition)
+        {
+            throw new InvalidOperationException($"Areas and holes are inconsistent: {otherwise}.");
+        }
+    }
+}

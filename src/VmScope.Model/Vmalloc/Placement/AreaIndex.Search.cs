@@ -1,0 +1,330 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using VmScope.Kernels;
+
+namespace VmScope.Vmalloc;
+
+// Which hole the kernel's walk ends at.
+//
+// Let "big" mean: at least as long as the searched length. Let a hole be "low" when it starts at or below the start of
+// the window, else "high". When the length is padded by the alignment, every big high hole has room for the request.
+//
+// * Without padding (and up to page alignment) the answer is the lowest hole with room, whatever the shape.
+// * With padding the kernel descends from the root. At a high node it turns left if something big lies there, else takes
+//   the node if there is room in it (smaller ones may have: that is what depends on the shape), else turns right if
+//   something big lies there. At a low node it does the same but never turns left. At a dead end it climbs, asking each
+//   ancestor again, and turns into the first right subtree with something big in it.
+//   What lies in a subtree is a run of holes in address order. So all these questions are answered by two holes: the
+//   highest big low one, B, and the lowest big high one, H. The walk cannot pass H: it ends at H or at a hole below it.
+// * Most often the only low hole is the one at the bottom of the address space, and it is big. Then the descent goes
+//   straight down the left edge of the tree to it and climbs back, and the answer is: the lowest hole with room among
+//   those on the left edge below H and the ancestors of H below H; otherwise H. No descent is needed for that.
+internal sealed unsafe partial class AreaIndex
+{
+    /// <summary>Finds where the kernel would put an area, and moves to the entry in front of the hole it is in.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private bool Locate(ulong sizeBytes, ulong alignBytes, ulong windowStart, ulong windowEnd, out long page, out int block)
+    {
+        unchecked
+        {
+            if (sizeBytes == 0 || (sizeBytes & _pageMask) != 0 || (alignBytes & (alignBytes - 1)) != 0 || alignBytes == 0)
+            {
+                RefuseRequest(sizeBytes, alignBytes);
+            }
+
+            long pages = (long)(sizeBytes >> _pageShift);
+            long from = (long)(windowStart >> _pageShift) + ((windowStart & _pageMask) != 0 || windowStart == 0 ? 1 : 0);
+            long to = (long)(windowEnd >> _pageShift);
+            if (alignBytes > _alignBytesWithoutShape)
+            {
+                return LocateAligned(pages, alignBytes, windowEnd - windowStart == sizeBytes, from, to, out page, out block);
+            }
+
+            // The common case: the lowest hole of all that is large enough lies in the window.
+            if (pages < WideNode.Saturated && from + pages > _shape.Nodes[_bottom].End)
+            {
+                if (!MoveToFirstHole((int)pages))
+                {
+                    (page, block) = (0, 0);
+                    return false;
+                }
+
+                byte* leaf = _path->Node;
+                int lane = _path->Lane;
+                block = WideNode.Blocks(leaf)[lane];
+                page = WideNode.Starts(leaf)[lane] + PagesOf(leaf, lane);
+                if (page >= from)
+                {
+                    return page + pages <= to;
+                }
+            }
+
+            return LocateLowest(pages, alignPages: 1, from, to, out page, out block);
+        }
+    }
+
+    private bool LocateAligned(long pages, ulong alignBytes, bool windowIsExact, long from, long to, out long page, out int block)
+    {
+        unchecked
+        {
+            long alignPages = alignBytes <= _pageMask ? 1 : (long)(alignBytes >> _pageShift);
+            if (Rule == FreeSearchRule.SizeOnly || (Rule == FreeSearchRule.PaddedAbovePage && windowIsExact))
+            {
+                return LocateLowest(pages, alignPages, from, to, out page, out block);
+            }
+
+            (page, block) = (0, 0);
+            long length = pages + alignPages;   // size + align - 1 bytes, in the pages it takes
+            if (length >= _topPage)
+            {
+                return false;   // nothing aligned like this ends inside the address space
+            }
+
+            block = EndOfWalk(pages, alignPages, length, from);
+            if (block == 0)
+            {
+                return false;
+            }
+
+            _ = HasRoom(block, pages, alignPages, from, out page);
+            return page + pages <= to;
+        }
+    }
+
+    /// <summary>Takes the lowest hole with room: the answer wherever the searched length is the size alone.</summary>
+    private bool LocateLowest(long pages, long alignPages, long from, long to, out long page, out int block)
+    {
+        if (HasRoom(_bottom, pages, alignPages, from, out page))
+        {
+            block = _bottom;
+            MoveTo(0);
+            return page + pages <= to;
+        }
+
+        MoveTo(from);
+        block = WideNode.Blocks(_path->Node)[_path->Lane];
+        if (block != 0 && HasRoom(block, pages, alignPages, from, out page))
+        {
+            return page + pages <= to;
+        }
+
+        int wanted = (int)Math.Min(pages, WideNode.Saturated);
+        while (MoveToNextHole(wanted))
+        {
+            block = WideNode.Blocks(_path->Node)[_path->Lane];
+            if (HasRoom(block, pages, alignPages, from, out page))
+            {
+                return page + pages <= to;
+            }
+        }
+
+        (page, block) = (0, 0);
+        return false;
+    }
+
+    /// <summary>Finds the block that the walk for a padded length ends at, 0 for none, and moves in front of it.</summary>
+    private int EndOfWalk(long pages, long alignPages, long length, long from)
+    {
+        BlockNode* nodes = _shape.Nodes;
+        int second = NextOfBottom();
+        bool onlyBottomIsLow = second == 0 || nodes[second].Start > from;
+        if (!onlyBottomIsLow || nodes[_bottom].End < length || length >= WideNode.Saturated)
+        {
+            return EndOfAnyWalk(pages, alignPages, length, from);
+        }
+
+        if (HasRoom(_bottom, pages, alignPages, from, out _))
+        {
+            MoveTo(0);
+            return _bottom;
+        }
+
+        int high = MoveToFirstHole((int)length) ? WideNode.Blocks(_path->Node)[_path->Lane] : 0;
+        long highStart = high == 0 ? long.MaxValue : nodes[high].Start;
+        int edge = _bottom;
+        int node = nodes[edge].Parent;
+        while (node != 0 && nodes[node].Start < highStart)
+        {
+            if (HasRoom(node, pages, alignPages, from, out _))
+            {
+                MoveTo(nodes[node].Start);
+                return node;
+            }
+
+            edge = node;
+            node = nodes[node].Parent;
+        }
+
+        int chosen = high;
+        if (high != 0 && node != high)
+        {
+            // The hole lies right of the highest edge node below it. Of its ancestors up to there the last is the lowest.
+            for (node = nodes[high].Parent; node != edge; node = nodes[node].Parent)
+            {
+                if (nodes[node].Start < highStart && HasRoom(node, pages, alignPages, from, out _))
+                {
+                    chosen = node;
+                }
+            }
+        }
+
+        if (chosen != high)
+        {
+            MoveTo(nodes[chosen].Start);
+        }
+
+        return chosen;
+    }
+
+    private int EndOfAnyWalk(long pages, long alignPages, long length, long from)
+    {
+        BlockNode* nodes = _shape.Nodes;
+        FindBigAround(from, length, out long lowStart, out long highStart);
+        int node = _shape.Root;
+        int turnedBefore = 0;    // where the descent turned left although the big high hole is here or on the right
+        int deadEnd;
+        long floor = -1;         // every hole below `node` starts between these
+        long ceiling = long.MaxValue;
+        while (true)
+        {
+            long start = nodes[node].Start;
+            if (start > from && (lowStart > floor || highStart < start))
+            {
+                if (highStart >= start && highStart < ceiling)
+                {
+                    turnedBefore = node;
+                }
+
+                ceiling = start;
+                node = nodes[node].Left;
+                continue;
+            }
+
+            if (HasRoom(node, pages, alignPages, from, out _))
+            {
+                return Chosen(node);
+            }
+
+            bool bigOnRight = (highStart > start && highStart < ceiling) || (start <= from && lowStart > start);
+            if (!bigOnRight)
+            {
+                deadEnd = node;
+                break;
+            }
+
+            floor = start;
+            node = nodes[node].Right;
+        }
+
+        for (node = nodes[deadEnd].Parent; node != 0; node = nodes[node].Parent)
+        {
+            if (HasRoom(node, pages, alignPages, from, out _))
+            {
+                return Chosen(node);
+            }
+
+            if (node == turnedBefore)
+            {
+                break;
+            }
+        }
+
+        if (node == 0)
+        {
+            return 0;
+        }
+
+        node = nodes[node].Right;
+        while (nodes[node].Start != highStart)
+        {
+            bool below = nodes[node].Start < highStart;
+            if (below && HasRoom(node, pages, alignPages, from, out _))
+            {
+                break;
+            }
+
+            node = below ? nodes[node].Right : nodes[node].Left;
+        }
+
+        return Chosen(node);
+    }
+
+    private int Chosen(int block)
+    {
+        MoveTo(_shape.Nodes[block].Start);
+        return block;
+    }
+
+    /// <summary>Finds the highest big hole at or below the start of a window (-1: none) and the lowest big one above it.</summary>
+    private void FindBigAround(long from, long length, out long lowStart, out long highStart)
+    {
+        BlockNode* nodes = _shape.Nodes;
+        int wanted = (int)Math.Min(length, WideNode.Saturated);
+        MoveTo(from);
+        int here = WideNode.Blocks(_path->Node)[_path->Lane];
+        bool hereIsBig = here != 0 && nodes[here].End - nodes[here].Start >= length;
+        bool hereIsLow = here != 0 && nodes[here].Start <= from;
+
+        int low = hereIsBig && hereIsLow ? here : 0;
+        CopyPath();
+        while (low == 0 && MoveToPreviousHole(wanted))
+        {
+            int block = WideNode.Blocks(_path->Node)[_path->Lane];
+            low = nodes[block].End - nodes[block].Start >= length ? block : 0;
+        }
+
+        if (low == 0 && nodes[_bottom].End >= length)
+        {
+            low = _bottom;
+        }
+
+        RestorePath();
+        int high = hereIsBig && !hereIsLow ? here : 0;
+        while (high == 0 && MoveToNextHole(wanted))
+        {
+            int block = WideNode.Blocks(_path->Node)[_path->Lane];
+            high = nodes[block].End - nodes[block].Start >= length ? block : 0;
+        }
+
+        lowStart = low == 0 ? -1 : nodes[low].Start;
+        highStart = high == 0 ? long.MaxValue : nodes[high].Start;
+    }
+
+    /// <summary>Whether the aligned request fits the hole from the window's start on, and where.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private bool HasRoom(int block, long pages, long alignPages, long from, out long page)
+    {
+        unchecked
+        {
+            BlockNode* node = _shape.Nodes + block;
+            page = (Math.Max(node->Start, from) + alignPages - 1) & -alignPages;
+            return page + pages <= node->End && page + pages < _topPage;
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private int NextOfBottom()
+    {
+        BlockNode* nodes = _shape.Nodes;
+        int node = nodes[_bottom].Right;
+        if (node == 0)
+        {
+            return nodes[_bottom].Parent;
+        }
+
+        while (nodes[node].Left != 0)
+        {
+            node = nodes[node].Left;
+        }
+
+        return node;
+    }
+
+    private static void RefuseRequest(ulong sizeBytes, ulong alignBytes)
+    {
+        ArgumentOutOfRangeException.ThrowIfZero(sizeBytes);
+        throw new ArgumentException(BitOperations.IsPow2(alignBytes)
+            ? $"A size of {sizeBytes} bytes is not made of whole pages."
+            : $"An alignment of {alignBytes} bytes is no power of two.");
+    }
+}
