@@ -13,5 +13,6 @@ internal static class CommandTable
 {
     internal static readonly CommandEntry[] Entries =
     [
+        new("watch", WatchCommand.Create),
     ];
 }
