@@ -79,7 +79,8 @@ internal static class ContentKind
             return EvidenceNames.VmallocInfo;
         }
 
-        if (prefixed)
+        // A failure message alone, as people paste it.
+        if (prefixed || VmallocFailureParser.TryParse(message, line: 1) is not null)
         {
             return EvidenceNames.Dmesg;
         }

@@ -22,6 +22,9 @@ public enum EvidenceKind
 
     /// <summary>Standard input.</summary>
     StandardInput,
+
+    /// <summary>The last sample of a recording.</summary>
+    Recording,
 }
 
 /// <summary>What a machine left behind, or the machine itself: the one thing every command reads from.</summary>

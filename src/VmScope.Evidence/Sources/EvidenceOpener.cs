@@ -1,4 +1,5 @@
 using VmScope.Proc;
+using VmScope.Recording;
 
 namespace VmScope.Sources;
 
@@ -49,6 +50,12 @@ internal static class EvidenceOpener
             byte[] sample = new byte[ContentKind.SampleBytes];
             using Stream unpacked = Compression.Unpacked(file, path);
             int length = Sample(unpacked, sample, path);
+            if (RecordingFormat.IsRecording(sample.AsSpan(0, length)) && unpacked == file)
+            {
+                using RecordingReader recording = RecordingReader.Open(path);
+                return new EvidenceBundle(new RecordingFiles(recording, path, diagnostics), EvidenceKind.Recording, diagnostics);
+            }
+
             if (TarArchive.IsHeader(sample.AsSpan(0, length)))
             {
                 return new EvidenceBundle(new ArchiveFiles(path, () => Reopen(path), limits, diagnostics), EvidenceKind.Archive, diagnostics);
@@ -76,6 +83,13 @@ internal static class EvidenceOpener
             // What was read so far unpacks to the sample; the unpacking proper begins again from the first byte.
             using Stream begin = Compression.Unpacked(new MemoryStream(start, 0, started, writable: false), name);
             length = SampleOfCut(begin, sample);
+        }
+
+        if (RecordingFormat.IsRecording(sample.AsSpan(0, length)))
+        {
+            using RecordingReader recording = RecordingReader.Of(
+                SmallFile.ReadAll(Compression.Unpacked(whole, name), name, KeptInputBytes), name);
+            return new EvidenceBundle(new RecordingFiles(recording, name, diagnostics), EvidenceKind.Recording, diagnostics);
         }
 
         if (TarArchive.IsHeader(sample.AsSpan(0, length)))

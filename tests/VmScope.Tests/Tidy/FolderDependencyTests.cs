@@ -18,7 +18,7 @@ public class FolderDependencyTests
         ["Machine"] = ["Addressing", "Kernels", "Physical", "Layout", "Paging", "Vmalloc", "Highmem"],
         ["Recording"] = [],
         ["Proc"] = ["Addressing", "Kernels", "Physical", "Vmalloc", "Layout"],
-        ["Sources"] = ["Addressing", "Kernels", "Physical", "Vmalloc", "Layout", "Proc"],
+        ["Sources"] = ["Addressing", "Kernels", "Physical", "Vmalloc", "Layout", "Proc", "Recording"],
         ["Traces"] = ["Addressing", "Kernels", "Physical", "Vmalloc", "Layout", "Proc", "Sources"],
         ["Replay"] = ["Addressing", "Kernels", "Physical", "Vmalloc", "Layout", "Machine", "Proc", "Sources", "Traces"],
         ["Analysis"] = ["Addressing", "Kernels", "Physical", "Vmalloc", "Layout", "Proc", "Sources", "Replay"],
