@@ -43,12 +43,12 @@ internal sealed class LazyAreas
         Count -= taken;
     }
 
-    /// <summary>Takes out the area that holds an address.</summary>
-    internal bool TryTake(ulong address, out Entry entry)
+    /// <summary>Takes out an area that shares a byte with a range.</summary>
+    internal bool TryTakeOverlapping(ulong start, ulong end, out Entry entry)
     {
         for (int i = Count - 1; i >= 0; i--)
         {
-            if (_entries[i].Start <= address && address < _entries[i].End)
+            if (_entries[i].Start < end && start < _entries[i].End)
             {
                 entry = _entries[i];
                 Bytes -= entry.End - entry.Start;

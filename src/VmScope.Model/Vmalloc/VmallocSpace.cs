@@ -178,6 +178,16 @@ public sealed class VmallocSpace
         return found;
     }
 
+    /// <summary>Whether a kernel's answer to a request depends on the shape of its free tree, not on what is free alone.</summary>
+    public bool DependsOnShape(in AreaRequest request) => Setup.Facts.Era >= PlacementEra.FreeTree
+        && Setup.Facts.SearchRule switch
+        {
+            FreeSearchRule.AlwaysPadded => request.AlignBytes > 1,
+            FreeSearchRule.SizeOnly => false,
+            FreeSearchRule.PaddedAbovePage => request.AlignBytes > Setup.PageBytes
+                && request.WindowEnd - request.WindowStart != request.SizeBytes,
+        };
+
     /// <summary>Frees an area; from 2.6.28 on its addresses wait for a purge. A purge that is due is the caller's to run.</summary>
     /// <returns>False when no busy area starts there.</returns>
     public bool TryFree(ulong start, out FreeBlock freed)
@@ -320,10 +330,59 @@ public sealed class VmallocSpace
         return _placer.TryHoleAtOrBelow(address, out FreeBlock hole) && address < hole.End ? AreaState.Free : AreaState.Pooled;
     }
 
+    /// <summary>
+    /// Undoes part of the last purge: an area that it returned, and that nobody has taken since, waits again. For a
+    /// recorded area whose freeing came too late for that purge.
+    /// </summary>
+    /// <param name="address">An address of the area.</param>
+    /// <returns>False when the last purge returned no such area, or somebody has it.</returns>
+    public bool TryTakeBack(ulong address)
+    {
+        foreach (LazyAreas.Entry entry in _detached)
+        {
+            if (entry.Start > address || address >= entry.End)
+            {
+                continue;
+            }
+
+            if (!_placer.TryReserve(entry.Start, entry.End - entry.Start)
+                && !_pools.TryRemove(entry.Start, entry.End - entry.Start))
+            {
+                return false;
+            }
+
+            _lazy.Add(entry);
+            return true;
+        }
+
+        return false;
+    }
+
+    /// <summary>Makes a range free whatever holds it, so that the kernel's answer can be adopted over our own state.</summary>
+    public void Evict(ulong start, ulong endExclusive)
+    {
+        FinishPurge();
+        while (_lazy.TryTakeOverlapping(start, endExclusive, out LazyAreas.Entry lazy))
+        {
+            _placer.Release(lazy.Start, lazy.End);
+        }
+
+        while (_busy.TryOverlapping(start, endExclusive, out AreaTable.Entry busy))
+        {
+            _busy.TryRemove(busy.Start, out _);
+            _placer.Release(busy.Start, busy.End);
+        }
+
+        while (_pools.TryTakeOverlapping(start, endExclusive, out FreeBlock pooled))
+        {
+            _placer.Release(pooled.Start, pooled.End);
+        }
+    }
+
     /// <summary>Ends the waiting of one area out of turn.</summary>
     public bool TryReleaseLazy(ulong address)
     {
-        if (!_lazy.TryTake(address, out LazyAreas.Entry entry))
+        if (!_lazy.TryTakeOverlapping(address, address + 1, out LazyAreas.Entry entry))
         {
             return false;
         }
@@ -382,6 +441,7 @@ public sealed class VmallocSpace
     {
         VmallocSpace copy = new(Setup, _placer.Clone(), _pools.Clone(), _busy.Clone(), _lazy.Clone(), [.. _returning]);
         copy._returned = _returned;
+        copy._detached.AddRange(_detached);
         return copy;
     }
 

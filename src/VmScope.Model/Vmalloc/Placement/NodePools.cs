@@ -84,6 +84,24 @@ internal sealed class NodePools
         return false;
     }
 
+    /// <summary>Takes out a pooled area that shares a byte with a range; looks through every pool.</summary>
+    internal bool TryTakeOverlapping(ulong start, ulong end, out FreeBlock taken)
+    {
+        for (int slot = 0; slot < _rings.Length; slot++)
+        {
+            ulong sizeBytes = (ulong)((slot % SizesPerNode) + 1) * _pageBytes;
+            if (_rings[slot] is { Count: > 0 } ring && ring.TryFindOverlapping(start, end, sizeBytes, out ulong found))
+            {
+                ring.Remove(found);
+                taken = new FreeBlock(found, found + sizeBytes);
+                return true;
+            }
+        }
+
+        taken = default;
+        return false;
+    }
+
     /// <summary>Puts a purged area to the front of its node's pool.</summary>
     internal void Add(int node, ulong start, ulong endExclusive) =>
         (_rings[Slot(node, endExclusive - start)] ??= new AreaRing()).AddFront(start);
@@ -196,6 +214,21 @@ internal sealed class AreaRing
             return true;
         }
 
+        return false;
+    }
+
+    internal bool TryFindOverlapping(ulong start, ulong end, ulong sizeBytes, out ulong found)
+    {
+        for (int i = 0; i < Count; i++)
+        {
+            found = _items[(_front + i) & (_items.Length - 1)];
+            if (found < end && start < found + sizeBytes)
+            {
+                return true;
+            }
+        }
+
+        found = 0;
         return false;
     }
 

@@ -1,0 +1,60 @@
+using VmScope.Proc;
+using VmScope.Vmalloc;
+
+namespace VmScope.Replay;
+
+/// <summary>What a replay needs of a listing: the busy areas, and those that wait for a purge.</summary>
+/// <param name="File">Its name.</param>
+/// <param name="Busy">Busy rows by address.</param>
+/// <param name="Lazy">Waiting rows in the order they were printed.</param>
+/// <param name="ChunkBytes">The size of the areas of per-CPU chunks; 0 without one.</param>
+/// <param name="ChunkStarts">Where they start.</param>
+internal sealed record Listing(
+    string File, IReadOnlyList<Listing.ListedArea> Busy, IReadOnlyList<FreeBlock> Lazy, ulong ChunkBytes, IReadOnlyList<ulong> ChunkStarts)
+{
+    private const string ChunkOwner = "pcpu_get_vm_areas";
+
+    /// <summary>A busy row.</summary>
+    internal readonly record struct ListedArea(ulong Start, ulong End, string Owner);
+
+    /// <summary>Reads a vmallocinfo.</summary>
+    /// <exception cref="EvidenceException">No rows, or the addresses are hidden.</exception>
+    internal static Listing Read(Stream stream, string file)
+    {
+        VmallocReport report = VmallocInfoReader.ReadReport(stream, file, new DiagnosticList());
+        List<ListedArea> busy = [];
+        List<FreeBlock> lazy = [];
+        List<ulong> chunks = [];
+        ulong chunkBytes = 0;
+        foreach (ref readonly VmallocRow row in report.Rows)
+        {
+            if (!row.AddressesMatchSize)
+            {
+                throw new EvidenceException(
+                    $"{file}: line {row.Line}: the addresses are hidden; read the list as root with kernel.kptr_restrict=1");
+            }
+
+            if (row.Has(AreaFlags.Unpurged))
+            {
+                lazy.Add(new FreeBlock(row.Start, row.End));
+                continue;
+            }
+
+            string owner = report.CallerText(row);
+            busy.Add(new ListedArea(row.Start, row.End, owner));
+            if (owner.StartsWith(ChunkOwner, StringComparison.Ordinal))
+            {
+                chunkBytes = row.SizeBytes;
+                chunks.Add(row.Start);
+            }
+        }
+
+        if (busy.Count == 0)
+        {
+            throw new EvidenceException($"{file}: no areas in it");
+        }
+
+        busy.Sort(static (left, right) => left.Start.CompareTo(right.Start));
+        return new Listing(file, busy, lazy, chunkBytes, chunks);
+    }
+}

@@ -1,0 +1,112 @@
+namespace VmScope.Replay;
+
+/// <summary>The next operations of a trace, read ahead; those of several processors stand in order of their time stamps.</summary>
+/// <remarks>
+/// Tools that drain one processor's buffer after the other write stretches out of order. Within this many operations
+/// they are put back; an operation that comes later than that stays where it is and is counted.
+/// </remarks>
+internal sealed class OperationWindow
+{
+    /// <summary>How far ahead is read: enough for an event that a preempted task writes milliseconds late.</summary>
+    internal const int Capacity = 256;
+
+    private readonly ReplayOperation[] _ring = new ReplayOperation[Capacity];
+    private readonly OperationReader _reader;
+    private readonly IReadOnlyList<ReplayOperation> _first;
+    private int _firstTaken;
+    private int _head;
+    private bool _isEnd;
+    private ulong _lastTime;
+
+    /// <param name="reader">Where operations come from.</param>
+    /// <param name="first">Operations read before, that come first.</param>
+    /// <param name="skip">How many of those are left out.</param>
+    internal OperationWindow(OperationReader reader, IReadOnlyList<ReplayOperation> first, int skip) =>
+        (_reader, _first, _firstTaken) = (reader, first, skip);
+
+    /// <summary>Operations read and not yet passed.</summary>
+    internal int Count { get; private set; }
+
+    /// <summary>Operations that a later line told with an earlier time than what was already passed.</summary>
+    internal long TooLate { get; private set; }
+
+    /// <summary>Operations put back into the order of their time stamps.</summary>
+    internal long Sorted { get; private set; }
+
+    /// <summary>The operation this many places ahead; 0 is the next.</summary>
+    internal ref ReplayOperation this[int ahead] => ref _ring[(_head + ahead) & (Capacity - 1)];
+
+    /// <summary>Reads ahead as far as there is room.</summary>
+    /// <returns>False when nothing is left.</returns>
+    internal bool Fill()
+    {
+        while (Count < Capacity && !_isEnd)
+        {
+            ref ReplayOperation slot = ref this[Count];
+            if (_firstTaken < _first.Count)
+            {
+                slot = _first[_firstTaken++];
+            }
+            else if (!_reader.TryRead(ref slot))
+            {
+                _isEnd = true;
+                break;
+            }
+
+            Count++;
+            if (slot.Time < _lastTime)
+            {
+                SortLast();
+            }
+            else
+            {
+                _lastTime = slot.Time;
+            }
+        }
+
+        return Count > 0;
+    }
+
+    /// <summary>Passes the next operation.</summary>
+    internal void Pass()
+    {
+        _head = (_head + 1) & (Capacity - 1);
+        Count--;
+    }
+
+    /// <summary>Whether no earlier operation of the same task is still to be applied.</summary>
+    internal bool IsFirstOfItsTask(int ahead)
+    {
+        int task = this[ahead].Task;
+        for (int i = 0; i < ahead; i++)
+        {
+            if (!this[i].Done && this[i].Task == task)
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    private void SortLast()
+    {
+        int at = Count - 1;
+        ulong time = this[at].Time;
+        int cpu = this[at].Cpu;
+        while (at > 0 && this[at - 1].Time > time && this[at - 1].Cpu != cpu && this[at - 1].Task != this[at].Task)
+        {
+            (this[at], this[at - 1]) = (this[at - 1], this[at]);
+            at--;
+        }
+
+        if (at == 0)
+        {
+            TooLate++;
+        }
+        else
+        {
+            Sorted++;
+        }
+    }
+}

@@ -1,0 +1,471 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using VmScope.Traces;
+using VmScope.Vmalloc;
+
+namespace VmScope.Replay;
+
+/// <summary>Applies recorded operations to a modelled address space and compares every address.</summary>
+/// <remarks>The model's answer is taken before the recorded one is looked at; only when they differ is the order questioned.</remarks>
+internal sealed class ReplayEngine
+{
+    /// <summary>After this many requests in a row that no order explains, orders are no longer tried.</summary>
+    private const int FailedRepairsMax = 400;
+
+    private readonly OperationWindow _window;
+    private readonly OrderRepair _repair;
+    private readonly StartState _start;
+    private readonly List<FreeBlock> _afterBegins = [];
+    private readonly List<FreeBlock> _afterEnds = [];
+    private VmallocSpace _space;
+    private int _failedRepairs;
+    private int? _openPurge;
+    private bool _isLost;
+    private bool _lazyUnknown;
+
+    internal ReplayEngine(OperationWindow window, StartState start)
+    {
+        (_window, _start, _space) = (window, start, start.Space);
+        _repair = new OrderRepair(window);
+        _lazyUnknown = start.LazyUnknownUntilPurge;
+    }
+
+    internal VmallocSpace Space => _space;
+
+    internal long Allocations { get; private set; }
+
+    internal long Same { get; private set; }
+
+    internal long Unknowable { get; private set; }
+
+    internal long Unexplained { get; private set; }
+
+    internal long FailedInBoth { get; private set; }
+
+    internal long Reordered { get; private set; }
+
+    internal long AlignedRequests { get; private set; }
+
+    internal long Frees { get; private set; }
+
+    internal long UnknownFrees { get; private set; }
+
+    internal long Purges { get; private set; }
+
+    internal long PurgesOff { get; private set; }
+
+    internal long Chunks { get; private set; }
+
+    internal long ChunksSame { get; private set; }
+
+    internal long ChunksUnplaced { get; private set; }
+
+    internal long Operations { get; private set; }
+
+    internal ReplayDifference? First { get; private set; }
+
+    /// <summary>The busy areas when the last listing was about to be read; null without a marker.</summary>
+    internal IReadOnlyList<FreeBlock>? AfterBegins { get; private set; }
+
+    /// <summary>The busy areas when it had been read; null without a marker.</summary>
+    internal IReadOnlyList<FreeBlock>? AfterEnds { get; private set; }
+
+    /// <summary>Whether more than one processor took part.</summary>
+    internal bool SeveralCpus { get; set; }
+
+    /// <summary>Applies the next operation.</summary>
+    /// <returns>False at the end.</returns>
+    internal bool Step()
+    {
+        if (_window.Count < OperationWindow.Capacity / 2 && !_window.Fill())
+        {
+            return false;
+        }
+
+        ref ReplayOperation operation = ref _window[0];
+        Operations++;
+        SeveralCpus |= operation.Cpu > 0;
+        if (!operation.Done)
+        {
+            Apply(ref operation);
+            if (SeveralCpus && operation.Kind is not (OperationKind.Marker or OperationKind.Lost))
+            {
+                _repair.Applied(operation);
+            }
+        }
+
+        _window.Pass();
+        return true;
+    }
+
+    private void Apply(ref ReplayOperation operation)
+    {
+        switch (operation.Kind)
+        {
+            case OperationKind.Place:
+                Place(ref operation);
+                break;
+            case OperationKind.Free:
+                Free(operation);
+                break;
+            case OperationKind.PurgeBegin:
+                BeginPurge(ref operation);
+                break;
+            case OperationKind.PurgeEnd:
+                EndPurge(ref operation);
+                break;
+            case OperationKind.Appear:
+                Adopt(operation);
+                break;
+            case OperationKind.Chunk:
+                Chunk(operation);
+                break;
+            case OperationKind.ChunkSomewhere:
+                ChunkSomewhere();
+                break;
+            case OperationKind.Marker:
+                Marker(operation.Marker);
+                break;
+            case OperationKind.Lost:
+                _isLost = true;
+                break;
+            default:
+                throw new InvalidOperationException($"operation {operation.Kind}");
+        }
+    }
+
+    private void Place(ref ReplayOperation operation)
+    {
+        AreaRequest request = operation.Request;
+        AlignedRequests += request.AlignBytes > _space.Setup.PageBytes ? 1 : 0;
+        bool finds = _space.TryFind(request, out ulong address);
+        if (operation.Failed)
+        {
+            // A search that fails leaves its marks in the hint of some eras, so it is made and not only asked about.
+            if (!finds && !_space.TryPlace(request, out _))
+            {
+                FailedInBoth++;
+                return;
+            }
+        }
+        else if (finds && address == operation.Start)
+        {
+            _space.TryPlace(request, out _);
+            Allocations++;
+            Same++;
+            return;
+        }
+
+        Differs(operation, finds, address);
+    }
+
+    private void Differs(in ReplayOperation operation, bool finds, ulong address)
+    {
+        AreaRequest request = operation.Request;
+        bool shapeDecides = !_start.ShapeKnown && _space.DependsOnShape(request);
+        if ((SeveralCpus || !shapeDecides) && _failedRepairs < FailedRepairsMax)
+        {
+            if (_repair.TryExplain(ref _space))
+            {
+                _failedRepairs = 0;
+                Allocations += operation.Failed ? 0 : 1;
+                Same += operation.Failed ? 0 : 1;
+                FailedInBoth += operation.Failed ? 1 : 0;
+                CountMoved();
+                return;
+            }
+
+            _failedRepairs++;
+        }
+
+        Allocations++;
+        bool unknowable = shapeDecides || _isLost || _lazyUnknown || _start.Kind == ReplayStart.Unknown;
+        Unknowable += unknowable ? 1 : 0;
+        Unexplained += unknowable ? 0 : 1;
+        First ??= Describe(operation, finds ? address : null, unknowable);
+        if (!operation.Failed)
+        {
+            Adopt(operation);
+        }
+    }
+
+    private void CountMoved()
+    {
+        Reordered += Math.Max(1, _repair.Moved.Count);
+        foreach (int ahead in _repair.Moved)
+        {
+            ref ReplayOperation moved = ref _window[ahead];
+            if (SeveralCpus)
+            {
+                _repair.Applied(moved);
+            }
+
+            switch (moved.Kind)
+            {
+                case OperationKind.Place when moved.Failed:
+                    FailedInBoth++;
+                    break;
+                case OperationKind.Place:
+                    AlignedRequests += moved.AlignBytes > _space.Setup.PageBytes ? 1 : 0;
+                    Allocations++;
+                    Same++;
+                    break;
+                case OperationKind.Free:
+                    Frees++;
+                    break;
+                case OperationKind.Chunk:
+                    Chunks++;
+                    ChunksSame++;
+                    break;
+            }
+        }
+    }
+
+    private void Adopt(in ReplayOperation operation)
+    {
+        AreaRequest request = operation.Request with { SizeBytes = operation.End - operation.Start };
+        if (_space.TryAdopt(request, operation.Start))
+        {
+            return;
+        }
+
+        _space.Evict(operation.Start, operation.End);
+        _ = _space.TryAdopt(request, operation.Start);
+    }
+
+    private void Free(in ReplayOperation operation)
+    {
+        Frees++;
+        if (_space.TryFree(operation.Start, out FreeBlock freed))
+        {
+            if (operation.End != 0 && freed.End != operation.End)
+            {
+                UnknownFrees++;
+            }
+
+            return;
+        }
+
+        UnknownFrees++;
+        if (operation.End != 0)
+        {
+            _ = _space.TryAddKnownLazy(operation.Start, operation.End);
+        }
+    }
+
+    private void BeginPurge(ref ReplayOperation operation)
+    {
+        Purges++;
+        _openPurge = operation.Task;
+        if (operation.Begun)
+        {
+            Reordered++;
+            return;
+        }
+
+        int kept = 0;
+        for (int i = 1; i < _window.Count; i++)
+        {
+            if (_window[i].Task == operation.Task && _window[i].Kind == OperationKind.PurgeEnd)
+            {
+                kept = OrderRepair.KeepNewest(_space, _window[i]);
+                break;
+            }
+        }
+
+        Checkpoint(operation, kept);
+        _space.BeginPurge(operation.Full ? PurgeKind.Full : PurgeKind.Normal, kept);
+        _lazyUnknown = false;
+    }
+
+    private void EndPurge(ref ReplayOperation operation)
+    {
+        if (operation.Begun || _openPurge == operation.Task)
+        {
+            Reordered += operation.Begun ? 1 : 0;
+            Purges += operation.Begun ? 1 : 0;
+            _openPurge = null;
+            _space.FinishPurge();
+            return;
+        }
+
+        if (!operation.HasCount)
+        {
+            // The return of a purge that was entered before the trace began.
+            _space.FinishPurge();
+            return;
+        }
+
+        Purges++;
+        HoistFrees(operation);
+        int kept = OrderRepair.KeepNewest(_space, operation);
+        if ((ulong)_space.CountForPurge(kept, out _, out _) != operation.Count)
+        {
+            PurgesOff++;
+        }
+
+        Checkpoint(operation, kept);
+        _space.BeginPurge(operation.Full ? PurgeKind.Full : PurgeKind.Normal, kept);
+        _space.FinishPurge();
+        _lazyUnknown = false;
+    }
+
+    /// <summary>A purge that returned more than the model has waiting took areas whose freeing is written later.</summary>
+    private void HoistFrees(in ReplayOperation purge)
+    {
+        const int nearby = 32;
+        for (int i = 1; i < Math.Min(nearby, _window.Count); i++)
+        {
+            if ((ulong)_space.CountForPurge(0, out _, out _) >= purge.Count)
+            {
+                return;
+            }
+
+            ref ReplayOperation free = ref _window[i];
+            if (free.Kind == OperationKind.Free && !free.Done && free.Task != purge.Task && _window.IsFirstOfItsTask(i)
+                && _space.TryFree(free.Start, out _))
+            {
+                free.Done = true;
+                Frees++;
+                Reordered++;
+            }
+        }
+    }
+
+    private void Checkpoint(in ReplayOperation purge, int kept)
+    {
+        if (SeveralCpus && (_space.LazyCount > 0 || _space.Setup.Nodes > 1))
+        {
+            _repair.BeforePurge(_space, purge, kept);
+        }
+    }
+
+    private void Chunk(in ReplayOperation operation)
+    {
+        Chunks++;
+        ReadOnlySpan<PercpuGroup> groups = [new PercpuGroup(0, operation.SizeBytes)];
+        ulong align = operation.AlignBytes != 0 ? operation.AlignBytes : _start.ChunkAlignFor(operation.SizeBytes);
+        if (_space.TryFindPercpu(groups, align, out ulong address) && address == operation.Start)
+        {
+            _space.TryPlacePercpu(groups, align, out _);
+            ChunksSame++;
+            return;
+        }
+
+        if (!_space.TryAddKnown(operation.Start, operation.End))
+        {
+            _space.Evict(operation.Start, operation.End);
+            _ = _space.TryAddKnown(operation.Start, operation.End);
+        }
+    }
+
+    private void ChunkSomewhere()
+    {
+        if (_start.ChunkBytes == 0
+            || !_space.TryPlacePercpu([new PercpuGroup(0, _start.ChunkBytes)], _start.ChunkAlignFor(_start.ChunkBytes), out _))
+        {
+            ChunksUnplaced++;
+        }
+    }
+
+    private void Marker(TraceMarker marker)
+    {
+        if (marker is TraceMarker.AfterBegins)
+        {
+            _afterBegins.Clear();
+            _space.CopyBusyTo(_afterBegins);
+            AfterBegins = _afterBegins;
+        }
+        else if (marker is TraceMarker.AfterEnds)
+        {
+            _afterEnds.Clear();
+            _space.CopyBusyTo(_afterEnds);
+            AfterEnds = _afterEnds;
+        }
+    }
+
+    private ReplayDifference Describe(in ReplayOperation operation, ulong? model, bool unknowable)
+    {
+        SortedDictionary<ulong, FreeBlock> holes = [];
+        foreach (ulong? address in new[] { model, operation.Failed ? null : operation.Start })
+        {
+            if (address is not { } at)
+            {
+                continue;
+            }
+
+            if (_space.TryHoleAtOrBelow(at, out FreeBlock hole))
+            {
+                holes[hole.Start] = hole;
+                if (hole.Start > 1 && _space.TryHoleAtOrBelow(hole.Start - 1, out FreeBlock below))
+                {
+                    holes[below.Start] = below;
+                }
+            }
+
+            if (_space.TryHoleAbove(at, out FreeBlock above))
+            {
+                holes[above.Start] = above;
+            }
+        }
+
+        return new ReplayDifference(
+            Line: operation.Line,
+            Time: operation.Time,
+            Cpu: operation.Cpu,
+            Request: operation.Request,
+            Model: model,
+            Kernel: operation.Failed ? null : operation.Start,
+            Kind: unknowable ? DifferenceKind.Unknowable : DifferenceKind.Unexplained,
+            Holes: [.. holes.Values],
+            ModelReason: ModelReason(operation.Request, model),
+            KernelReason: KernelReason(operation));
+    }
+
+    private string ModelReason(in AreaRequest request, ulong? model)
+    {
+        if (model is not { } address)
+        {
+            return "no hole of the window is long enough";
+        }
+
+        string how = _space.StateOf(address) == AreaState.Pooled
+            ? "the front of the processor's pool of this size"
+            : _space.DependsOnShape(request)
+                ? "where the walk of the free tree for size + align - 1 ends"
+                : "the lowest hole that fits";
+        return how + (_start.ShapeKnown || !_space.DependsOnShape(request) ? "" : "; the tree's shape at the start is not known");
+    }
+
+    private string KernelReason(in ReplayOperation operation)
+    {
+        if (operation.Failed)
+        {
+            return "found no room";
+        }
+
+        if (_space.TryGetOverlappingBusy(operation.Start, operation.End, out FreeBlock busy))
+        {
+            return string.Create(CultureInfo.InvariantCulture, $"the model has a busy area 0x{busy.Start:x}-0x{busy.End:x} there");
+        }
+
+        return _space.StateOf(operation.Start) switch
+        {
+            AreaState.Lazy => "the model has a freed area there that waits for a purge",
+            AreaState.Returning => "the model has an area there that a purge is about to return",
+            AreaState.Pooled => "the model has a ready area of a pool there",
+            _ when IsHole(operation) => "that place is free in the model too, but not where its search ends",
+            _ => "only the first part of that place is free in the model",
+        };
+
+        bool IsHole(in ReplayOperation wanted) =>
+            _space.TryHoleAtOrBelow(wanted.Start, out FreeBlock hole) && hole.End >= wanted.End;
+    }
+
+    internal ImmutableArray<FreeBlock> BusyNow()
+    {
+        List<FreeBlock> busy = [];
+        _space.CopyBusyTo(busy);
+        return [.. busy];
+    }
+}

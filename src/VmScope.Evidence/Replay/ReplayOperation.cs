@@ -1,0 +1,80 @@
+using VmScope.Traces;
+using VmScope.Vmalloc;
+
+namespace VmScope.Replay;
+
+/// <summary>What an operation does to the address space.</summary>
+internal enum OperationKind : byte
+{
+    /// <summary>Place an area.</summary>
+    Place,
+
+    /// <summary>Take an area whose request was not seen.</summary>
+    Appear,
+
+    /// <summary>Free an area.</summary>
+    Free,
+
+    /// <summary>Detach what waits; it comes back from here on.</summary>
+    PurgeBegin,
+
+    /// <summary>Everything detached is back. Without a beginning of its own, the whole purge.</summary>
+    PurgeEnd,
+
+    /// <summary>A per-CPU chunk at a known address.</summary>
+    Chunk,
+
+    /// <summary>A per-CPU chunk somewhere.</summary>
+    ChunkSomewhere,
+
+    /// <summary>A listing was read around here.</summary>
+    Marker,
+
+    /// <summary>Events were lost here.</summary>
+    Lost,
+}
+
+/// <summary>One operation of a recorded kernel, put together from one or two events.</summary>
+internal struct ReplayOperation
+{
+    internal OperationKind Kind;
+    internal TraceMarker Marker;
+
+    /// <summary>The kernel found no room.</summary>
+    internal bool Failed;
+
+    /// <summary>Already applied, ahead of its turn.</summary>
+    internal bool Done;
+
+    /// <summary>A purge whose areas were detached ahead of its turn.</summary>
+    internal bool Begun;
+
+    /// <summary>A purge that says how many areas it returned.</summary>
+    internal bool HasCount;
+
+    /// <summary>A purge that empties the pools.</summary>
+    internal bool Full;
+
+    internal int Cpu;
+
+    /// <summary>The task; an idle task, of which every processor has one, is minus the processor minus one.</summary>
+    internal int Task;
+
+    /// <summary>The line at which the operation had certainly happened.</summary>
+    internal long Line;
+
+    /// <summary>The line before which it cannot have happened; 0 when nothing tells.</summary>
+    internal long EntryLine;
+
+    internal ulong Time;
+    internal ulong Start;
+    internal ulong End;
+    internal ulong SizeBytes;
+    internal ulong AlignBytes;
+    internal ulong WindowStart;
+    internal ulong WindowEnd;
+    internal ulong Count;
+    internal ulong Limit;
+
+    internal readonly AreaRequest Request => new(SizeBytes, AlignBytes, WindowStart, WindowEnd, Cpu);
+}

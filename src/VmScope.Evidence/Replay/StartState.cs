@@ -1,0 +1,35 @@
+using VmScope.Vmalloc;
+
+namespace VmScope.Replay;
+
+/// <summary>The address space a replay begins with, and how much of it is known.</summary>
+internal sealed record StartState
+{
+    /// <summary>Where it came from.</summary>
+    internal required ReplayStart Kind { get; init; }
+
+    /// <summary>How it was found, in a sentence.</summary>
+    internal required string Reason { get; init; }
+
+    /// <summary>The address space.</summary>
+    internal required VmallocSpace Space { get; init; }
+
+    /// <summary>How many of the operations read ahead came before this state.</summary>
+    internal int Skip { get; init; }
+
+    /// <summary>Whether the tree has the shape the kernel's has.</summary>
+    internal bool ShapeKnown => Kind is ReplayStart.Boot or ReplayStart.FreeTree;
+
+    /// <summary>Whether areas may wait for a purge that nobody told of; the first purge ends that.</summary>
+    internal bool LazyUnknownUntilPurge { get; init; }
+
+    /// <summary>The size of a per-CPU chunk's area; 0 when unknown.</summary>
+    internal ulong ChunkBytes { get; init; }
+
+    /// <summary>The alignment of a chunk of this size: large pages on 64 bits, ordinary ones on 32.</summary>
+    internal ulong ChunkAlignFor(ulong sizeBytes)
+    {
+        ulong large = 2 * Size.MiB;
+        return Space.Setup.Is64Bit && sizeBytes % large == 0 ? large : Space.Setup.PageBytes;
+    }
+}

@@ -1,0 +1,268 @@
+using VmScope.Traces;
+using VmScope.Vmalloc;
+
+namespace VmScope.Replay;
+
+/// <summary>Finds the state in which the first operation of a trace met the kernel.</summary>
+/// <remarks>
+/// A listing taken inside the trace is rewound: what was placed before it is taken out again, what was freed before it
+/// is put back. A free told by a probe names its end, so even areas older than the trace come back. What cannot be
+/// rewound is an area that was freed before the trace began and purged inside it: until the first purge such areas
+/// may lie in the model's holes.
+/// </remarks>
+internal sealed class StartStateFinder(VmallocSetup setup, IReadOnlyList<ReplayOperation> first)
+{
+    /// <summary>How many operations are read ahead to look for the marker of the first listing.</summary>
+    internal const int OperationsMax = 8192;
+
+    /// <summary>The state at boot: nothing allocated.</summary>
+    internal StartState Boot(string reason, ulong chunkBytes) => new()
+    {
+        Kind = ReplayStart.Boot,
+        Reason = reason,
+        Space = new VmallocSpace(setup),
+        ChunkBytes = chunkBytes,
+    };
+
+    /// <summary>The state when nothing is known.</summary>
+    internal StartState Unknown(ulong chunkBytes) => new()
+    {
+        Kind = ReplayStart.Unknown,
+        Reason = "the trace does not begin at boot and no listing was given",
+        Space = new VmallocSpace(setup),
+        ChunkBytes = chunkBytes,
+    };
+
+    /// <summary>Whether the first request of the vmalloc range got the very first address: nothing was there before it.</summary>
+    internal bool BeginsAtBoot(Listing? listing)
+    {
+        int marker = MarkerIndex(TraceMarker.BeforeBegins, TraceMarker.BeforeEnds);
+        for (int i = 0; i < first.Count; i++)
+        {
+            if (listing is not null && i == marker)
+            {
+                return false;
+            }
+
+            ReplayOperation operation = first[i];
+            if (operation.Kind == OperationKind.Free)
+            {
+                return false;
+            }
+
+            if (operation.Kind == OperationKind.Place && operation.WindowStart == setup.WindowStart)
+            {
+                return operation.Start == Align.Up(operation.WindowStart, Math.Max(1, operation.AlignBytes));
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>The state a listing tells, with the tree of known shape where there is one.</summary>
+    /// <exception cref="EvidenceException">Listing and tree contradict each other.</exception>
+    internal StartState FromListing(Listing listing, IFreeSpace? tree, string? treeFile)
+    {
+        Dictionary<ulong, ulong> busy = listing.Busy.ToDictionary(area => area.Start, area => area.End);
+        List<FreeBlock> lazy = [.. listing.Lazy];
+        int taken = TakenAt(busy);
+        bool purged = Rewind(listing, busy, lazy, taken, out int skip);
+        bool rewound = taken > skip;
+        VmallocSpace space = new(setup, tree);
+        foreach ((ulong start, ulong end) in busy.OrderBy(area => area.Key))
+        {
+            Add(space, tree is not null, listing.File, treeFile, start, end);
+        }
+
+        // A listing shows what was freed last first where the kernel purges it in that order.
+        if (setup.Facts.PurgeOrder == Kernels.PurgeOrder.LastFreedFirst)
+        {
+            lazy.Reverse();
+        }
+
+        foreach (FreeBlock area in purged ? [] : lazy)
+        {
+            if (tree is not null)
+            {
+                space.AddKnownLazy(area.Start, area.End);
+            }
+            else
+            {
+                _ = space.TryAddKnownLazy(area.Start, area.End);
+            }
+        }
+
+        string origin = tree is null ? listing.File : $"{listing.File} and {treeFile}";
+        return new StartState
+        {
+            Kind = tree is null ? ReplayStart.Listing : ReplayStart.FreeTree,
+            Reason = rewound ? $"{origin}, rewound over the {taken - skip} operations the trace has before it" : origin,
+            Space = space,
+            Skip = skip,
+            LazyUnknownUntilPurge = purged,
+            ChunkBytes = listing.ChunkBytes,
+        };
+    }
+
+    private static void Add(VmallocSpace space, bool hasTree, string file, string? treeFile, ulong start, ulong end)
+    {
+        if (!hasTree)
+        {
+            if (!space.TryAddKnown(start, end))
+            {
+                throw new EvidenceException($"{file}: area 0x{start:x}-0x{end:x} overlaps another one");
+            }
+
+            return;
+        }
+
+        if (space.TryHoleAtOrBelow(end - 1, out FreeBlock hole) && hole.End > start)
+        {
+            throw new EvidenceException(
+                $"{treeFile}: block 0x{hole.Start:x}-0x{hole.End:x} is free, but {file} has an area 0x{start:x}-0x{end:x} there");
+        }
+
+        space.AddKnown(start, end);
+    }
+
+    /// <summary>How many operations had happened when the listing was read.</summary>
+    private int TakenAt(Dictionary<ulong, ulong> busy)
+    {
+        int begin = MarkerIndex(TraceMarker.BeforeBegins, TraceMarker.BeforeEnds);
+        int end = MarkerIndex(TraceMarker.BeforeEnds, TraceMarker.BeforeBegins);
+        if (begin < 0)
+        {
+            return 0;
+        }
+
+        HashSet<ulong> placed = [];
+        for (int i = begin; i < end; i++)
+        {
+            if (first[i].Kind == OperationKind.Place && !first[i].Failed)
+            {
+                placed.Add(first[i].Start);
+            }
+        }
+
+        for (int i = end - 1; i >= begin; i--)
+        {
+            ReplayOperation operation = first[i];
+            bool listed = busy.TryGetValue(operation.Start, out ulong listedEnd);
+            bool reflected = operation.Kind switch
+            {
+                OperationKind.Place => !operation.Failed && listed && listedEnd == operation.End,
+                // An area placed and freed while the listing was read tells nothing by being absent.
+                OperationKind.Free => !listed && !placed.Contains(operation.Start),
+                _ => false,
+            };
+            if (reflected)
+            {
+                return i + 1;
+            }
+        }
+
+        return begin;
+    }
+
+    private int MarkerIndex(TraceMarker wanted, TraceMarker otherwise)
+    {
+        int found = -1;
+        for (int i = 0; i < first.Count; i++)
+        {
+            if (first[i].Kind != OperationKind.Marker)
+            {
+                continue;
+            }
+
+            if (first[i].Marker == wanted)
+            {
+                return i;
+            }
+
+            found = found < 0 && first[i].Marker == otherwise ? i : found;
+        }
+
+        return found;
+    }
+
+    /// <summary>Takes back the operations that happened before the listing.</summary>
+    /// <returns>Whether a purge was among them, so that nothing is known of what waited at the start.</returns>
+    private bool Rewind(Listing listing, Dictionary<ulong, ulong> busy, List<FreeBlock> lazy, int taken, out int skip)
+    {
+        bool purged = false;
+        List<ulong> chunks = [.. listing.ChunkStarts.OrderDescending()];
+        for (int i = taken - 1; i >= 0; i--)
+        {
+            ReplayOperation operation = first[i];
+            switch (operation.Kind)
+            {
+                case OperationKind.Place when !operation.Failed:
+                case OperationKind.Appear:
+                case OperationKind.Chunk:
+                    busy.Remove(operation.Start);
+                    break;
+                case OperationKind.ChunkSomewhere when chunks.Count > 0:
+                    // Chunks are placed from the top down, so the lowest is the youngest.
+                    busy.Remove(chunks[^1]);
+                    chunks.RemoveAt(chunks.Count - 1);
+                    break;
+                case OperationKind.Free:
+                    ulong end = operation.End != 0 ? operation.End : EndBefore(i, operation.Start);
+                    if (end == 0)
+                    {
+                        skip = i + 1;
+                        return purged;
+                    }
+
+                    busy[operation.Start] = end;
+                    Cut(lazy, operation.Start, end);
+                    break;
+                case OperationKind.PurgeBegin:
+                case OperationKind.PurgeEnd:
+                    purged = true;
+                    break;
+                case OperationKind.Lost:
+                    skip = i + 1;
+                    return purged;
+            }
+        }
+
+        skip = 0;
+        return purged;
+    }
+
+    private ulong EndBefore(int index, ulong start)
+    {
+        for (int i = index - 1; i >= 0; i--)
+        {
+            if (first[i].Kind == OperationKind.Place && first[i].Start == start && !first[i].Failed)
+            {
+                return first[i].End;
+            }
+        }
+
+        return 0;
+    }
+
+    /// <summary>Takes a range out of the waiting areas, which a listing may show merged with their neighbours.</summary>
+    private static void Cut(List<FreeBlock> lazy, ulong start, ulong end)
+    {
+        int at = lazy.FindIndex(area => area.Start < end && start < area.End);
+        if (at < 0)
+        {
+            return;
+        }
+
+        FreeBlock whole = lazy[at];
+        lazy.RemoveAt(at);
+        if (end < whole.End)
+        {
+            lazy.Insert(at, new FreeBlock(end, whole.End));
+        }
+
+        if (whole.Start < start)
+        {
+            lazy.Insert(at, new FreeBlock(whole.Start, start));
+        }
+    }
+}
