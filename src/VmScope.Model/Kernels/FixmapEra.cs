@@ -17,17 +17,17 @@ internal enum FixmapCount
     /// <summary>One for each configured CPU: NR_CPUS.</summary>
     Cpus,
 
-    /// <summary>From FIXADDR_TOP down to the vsyscall page at its fixed address (x86-64).</summary>
-    ToVsyscallPage,
+    /// <summary>One page at a fixed address further down, the indices before it unused: the vsyscall page of x86-64.</summary>
+    VsyscallPage,
 
-    /// <summary>The vsyscall pages themselves, at the top (x86-64 before 3.16).</summary>
-    VsyscallPages,
+    /// <summary>One page for every 64 configured CPUs.</summary>
+    ClockPages,
 }
 
 /// <summary>One entry of <c>enum fixed_addresses</c>: the kernel's #ifdef ladder as a row.</summary>
 /// <param name="Name">The kernel's name of its first index.</param>
 /// <param name="Why">What uses it.</param>
-/// <param name="When">The symbol that adds it; null when it is always there; "!SYMBOL" when the symbol removes it.</param>
+/// <param name="When">The symbol that adds it; null when it is always there; "!A" when A removes it, "A&amp;B" when it needs both.</param>
 /// <param name="Count">How its number of indices is found.</param>
 /// <param name="Pages">The number for <see cref="FixmapCount.Fixed"/>.</param>
 internal sealed record FixmapSlot(

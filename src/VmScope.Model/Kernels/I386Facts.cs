@@ -149,7 +149,8 @@ internal sealed class I386Facts
                     FixmapCount.IoApics => IoApicCountMax,
                     FixmapCount.Kmaps => KmapSlotsPerCpu * CpuCountMax,
                     FixmapCount.Cpus => CpuCountMax,
-                    FixmapCount.ToVsyscallPage or FixmapCount.VsyscallPages => slot.Pages,
+                    FixmapCount.ClockPages => ((CpuCountMax - 1) / 64) + 1,
+                    FixmapCount.VsyscallPage => slot.Pages,
                 }));
             }
         }
@@ -168,6 +169,8 @@ internal sealed class I386Facts
     {
         "HIGHMEM" => Highmem,
         "KMAP_LOCAL" => Config.Ask("KMAP_LOCAL") ?? Highmem,
+        "KMAP_LOCAL&PCI_MMCONFIG" => IsPresent("KMAP_LOCAL") && IsPresent("PCI_MMCONFIG"),
+        "X86_INTEL_MID" => Config.Ask("X86_MRST") == true || Config.Flag(when, byDefault: false, "off in the usual configuration"),
         "X86_LOCAL_APIC" or "X86_IO_APIC" or "PCI_MMCONFIG" or "ACPI" =>
             Config.Flag(when, byDefault: true, "on in every usual configuration"),
         "ACPI_BOOT" => Config.Ask("ACPI_BOOT") ?? Config.Flag("ACPI", byDefault: FixaddrTop.Value == 0xfffff000,

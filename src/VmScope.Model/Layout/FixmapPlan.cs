@@ -5,6 +5,9 @@ namespace VmScope.Layout;
 /// <summary>The indices of a fixmap: what <c>enum fixed_addresses</c> comes to for one kernel.</summary>
 internal sealed class FixmapPlan
 {
+    /// <summary>(FIXADDR_TOP - VSYSCALL_ADDR) / 4 KiB: 0xffffffffff7ff000 down to 0xffffffffff600000.</summary>
+    private const int VsyscallIndex = 511;
+
     private readonly List<(ResolvedSlot Slot, int Index, bool IsPermanent)> _entries = new(24);
 
     /// <summary>Number of permanent indices: <c>__end_of_permanent_fixed_addresses</c>.</summary>
@@ -15,6 +18,9 @@ internal sealed class FixmapPlan
 
     /// <summary>Number of all indices: <c>__end_of_fixed_addresses</c>.</summary>
     internal int Total { get; private set; }
+
+    /// <summary>Whether the vsyscall page of x86-64 is one of the entries.</summary>
+    internal bool HasVsyscallPage { get; private set; }
 
     /// <summary>Lays the entries out.</summary>
     /// <param name="permanent">The permanent entries in order.</param>
@@ -66,6 +72,12 @@ internal sealed class FixmapPlan
     {
         foreach (ResolvedSlot slot in slots)
         {
+            if (slot.Slot.Count == FixmapCount.VsyscallPage)
+            {
+                at = VsyscallIndex;
+                HasVsyscallPage = true;
+            }
+
             _entries.Add((slot, at, isPermanent));
             at += slot.Pages;
         }

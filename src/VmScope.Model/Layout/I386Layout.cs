@@ -84,12 +84,7 @@ internal static class I386Layout
 
         ulong ramFrames = memory.EndFrame(facts.Pae && facts.Highmem64GPossible ? 1UL << 24 : NonPaeFrames, facts.PersistentMemoryCounts);
         builder.Frames("ram-end-pfn", "last_pfn", ramFrames, "",
-            (inputs.Memory, inputs.RamBytes) switch
-            {
-                ({ }, _) => "given: the memory map, after the boot options",
-                (null, { }) => "given: the amount of RAM, after the boot options",
-                _ => "assumed: the amount of RAM",
-            });
+            X86Options.MemorySource(inputs));
         Lowmem low = Split(builder, facts, options, ramFrames, maxMemFrames);
 
         ulong highStart = facts.Highmem && low.MaxFrames > low.LowFrames ? low.LowFrames : low.MaxFrames;
@@ -240,17 +235,7 @@ internal static class I386Layout
             return new LayoutAnswer.Impossible("no RAM below 4 GiB is left");
         }
 
-        if (builder.Inputs.Memory is null)
-        {
-            if (builder.Inputs.RamBytes is null)
-            {
-                builder.Assume(new Assumption("RAM", DerivationText.BytesText(X86Memory.AssumedRamBytes), "nobody said how much there is"));
-            }
-
-            builder.Assume(new Assumption("memory map", "RAM from 0 on without holes but 640 KiB to 1 MiB",
-                "only the amount was given; firmware keeps some at the top"));
-        }
-
+        X86Options.StateMemory(builder);
         return null;
     }
 

@@ -43,15 +43,26 @@ public enum RegionKind
     Gap,
 }
 
+/// <summary>Where a region that is moved at boot may begin.</summary>
+/// <param name="Lowest">The lowest first address.</param>
+/// <param name="Highest">The highest first address.</param>
+/// <param name="StepBytes">Every possible first address is this far from the next.</param>
+public readonly record struct RandomStart(VirtualAddress Lowest, VirtualAddress Highest, ulong StepBytes);
+
 /// <summary>A named run of virtual addresses.</summary>
 /// <param name="Name">Stable lower-case name, documented in docs/json-layout.md.</param>
-/// <param name="Range">Where it lies; for <paramref name="IsBounds"/>, the window within which it lies.</param>
+/// <param name="Range">
+/// Where it lies. With <paramref name="Random"/>, where it lies when nothing is randomised; with
+/// <paramref name="IsBounds"/>, the window within which it lies.
+/// </param>
 /// <param name="Kind">What it is for.</param>
 /// <param name="Inside">The name of the region that contains it; null for a region that stands for itself.</param>
-/// <param name="IsBounds">Whether the place is random and <paramref name="Range"/> only bounds it.</param>
+/// <param name="IsBounds">Whether the place is not known exactly and <paramref name="Range"/> only bounds it.</param>
 /// <param name="Note">One clause for people; null when the name says it all.</param>
+/// <param name="Random">Where it may begin instead when it is moved at boot; null when it is not. Its length stays.</param>
 public readonly record struct Region(
-    string Name, VirtualRange Range, RegionKind Kind, string? Inside = null, bool IsBounds = false, string? Note = null);
+    string Name, VirtualRange Range, RegionKind Kind, string? Inside = null, bool IsBounds = false, string? Note = null,
+    RandomStart? Random = null);
 
 /// <summary>A memory zone of one node as /proc/zoneinfo reports it.</summary>
 /// <param name="Name">DMA, DMA32, Normal, HighMem, Movable.</param>

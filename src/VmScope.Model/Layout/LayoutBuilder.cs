@@ -46,12 +46,12 @@ internal sealed class LayoutBuilder(LayoutInputs inputs)
 
     /// <summary>Adds a region from its first address to its exclusive end (0 is 2^64); an empty one is left out.</summary>
     internal void Region(string name, ulong start, ulong endExclusive, RegionKind kind, string? inside = null,
-        bool isBounds = false, string? note = null)
+        bool isBounds = false, string? note = null, RandomStart? random = null)
     {
         ulong sizeBytes = unchecked(endExclusive - start);
         if (sizeBytes != 0)
         {
-            _regions.Add(new Region(name, new VirtualRange(new VirtualAddress(start), sizeBytes), kind, inside, isBounds, note));
+            _regions.Add(new Region(name, new VirtualRange(new VirtualAddress(start), sizeBytes), kind, inside, isBounds, note, random));
         }
     }
 
@@ -81,6 +81,7 @@ internal sealed class LayoutBuilder(LayoutInputs inputs)
             order = order != 0 ? order : right.Range.SizeBytes.CompareTo(left.Range.SizeBytes);
             return order != 0 ? order : (left.Inside is null ? 0 : 1).CompareTo(right.Inside is null ? 0 : 1);
         });
+        NameHoles();
         return new LayoutAnswer.Predicted(new KernelLayout
         {
             Inputs = Inputs,
@@ -95,6 +96,33 @@ internal sealed class LayoutBuilder(LayoutInputs inputs)
             Vmalloc = new VirtualRange(new VirtualAddress(vmallocStart), unchecked(vmallocEndExclusive - vmallocStart)),
             VmallocTotalKiB = vmallocTotalKiB,
         });
+    }
+
+    /// <summary>Names what lies between two neighbours and belongs to neither, so that the map has no blank.</summary>
+    private void NameHoles()
+    {
+        ulong top = Inputs.Kernel.Architecture.Is64Bit() ? ulong.MaxValue : uint.MaxValue;
+        ulong nextFree = top;
+        bool full = false;
+        for (int i = 0; i < _regions.Count && !full; i++)
+        {
+            Region region = _regions[i];
+            if (region.Inside is not null)
+            {
+                continue;
+            }
+
+            if (region.Range.Last.Value < nextFree)
+            {
+                ulong start = region.Range.Last.Value + 1;
+                _regions.Insert(i, new Region(region.Name + "-above", new VirtualRange(new VirtualAddress(start), nextFree - start + 1),
+                    RegionKind.Gap, Note: "unused"));
+                i++;
+            }
+
+            full = region.Range.Start.Value == 0;
+            nextFree = full ? 0 : Math.Min(nextFree, region.Range.Start.Value - 1);
+        }
     }
 
     private static ImmutableArray<T> Frozen<T>(List<T> list) =>

@@ -10,10 +10,9 @@ public static class LayoutPredictor
     {
         Architecture.Unknown => new LayoutAnswer.Impossible("the architecture is not known"),
         Architecture.I386 => I386Layout.Predict(inputs),
+        Architecture.X64 => X64Layout.Predict(inputs),
         Architecture.Arm => ArmLayout.Predict(inputs),
         Architecture.Arm64 => Arm64Layout.Predict(inputs),
         Architecture.Riscv64 => Riscv64Layout.Predict(inputs),
-        Architecture.X64 =>
-            new LayoutAnswer.Impossible($"{inputs.Kernel.Architecture.Name()} cannot be predicted"),
     };
 }

@@ -14,7 +14,7 @@ namespace VmScope.Tests.Layout;
 public class X86CaptureTests
 {
     public static TheoryData<string> Cases() => Captures.Theory(name =>
-        name.StartsWith("i386-", StringComparison.Ordinal));
+        name.StartsWith("i386-", StringComparison.Ordinal) || name.StartsWith("amd64-", StringComparison.Ordinal));
 
     [Theory, MemberData(nameof(Cases))]
     public void The_prediction_is_what_the_kernel_held(string name)
@@ -29,7 +29,10 @@ public class X86CaptureTests
         Equal(layout, variables, "__FIXADDR_TOP", "fixaddr-top");
         Equal(layout, variables, "highstart_pfn", "highstart-pfn");
         Equal(layout, variables, "__VMALLOC_RESERVE", "vmalloc-reserve");
-        bool randomBases = layout.FindRegion("direct-map")?.IsBounds == true;
+        bool randomBases = layout.FindRegion("direct-map")?.Random is not null;
+        Base(layout, variables, "page_offset_base", "direct-map");
+        Base(layout, variables, "vmalloc_base", "vmalloc");
+        Base(layout, variables, "vmemmap_base", "vmemmap");
         if (variables.TryGetValue("high_memory", out ulong high) && !randomBases)
         {
             Assert.Equal(high, layout.HighMemory.Value);
@@ -60,6 +63,24 @@ public class X86CaptureTests
         {
             Assert.Equal((variable, observed), (variable, predicted.Value));
         }
+    }
+
+    private static void Base(KernelLayout layout, Dictionary<string, ulong> variables, string variable, string name)
+    {
+        if (!variables.TryGetValue(variable, out ulong observed))
+        {
+            return;
+        }
+
+        Region region = layout.FindRegion(name)!.Value;
+        if (region.Random is not { } random)
+        {
+            Assert.Equal(region.Range.Start.Value, observed);
+            return;
+        }
+
+        Assert.InRange(observed, random.Lowest.Value, random.Highest.Value);
+        Assert.Equal(0UL, (observed - random.Lowest.Value) % random.StepBytes);
     }
 
     private static void CompareSegments(KernelLayout layout, EvidenceBundle evidence)

@@ -49,6 +49,10 @@ internal static class I386FixmapTimeline
     private static readonly FixmapSlot AcpiBoot = new("FIX_ACPI_BEGIN", "ACPI tables while booting", "ACPI_BOOT", Pages: 4);
     private static readonly FixmapSlot Acpi = new("FIX_ACPI_BEGIN", "ACPI tables while booting", "ACPI", Pages: 4);
     private static readonly FixmapSlot Mcfg = new("FIX_PCIE_MCFG", "PCI Express configuration space", "PCI_MMCONFIG");
+    private static readonly FixmapSlot McfgWithKmap = new("FIX_PCIE_MCFG", "PCI Express configuration space", "KMAP_LOCAL&PCI_MMCONFIG");
+    private static readonly FixmapSlot PvClock = new("PVCLOCK_FIXMAP_BEGIN", "clock pages of a paravirtual guest, for user space",
+        "PARAVIRT_CLOCK", FixmapCount.ClockPages);
+
     private static readonly FixmapSlot Paravirt = new("FIX_PARAVIRT_BOOTMAP", "page tables of a paravirtual guest while booting",
         "PARAVIRT");
 
@@ -132,17 +136,23 @@ internal static class I386FixmapTimeline
             [.. Era34(F00F, Cyclone), VrtcMrst], BootMapPlacement.InsideOnePageTable, 256, [WpTest, Tboot]),
         Row(new(3, 5), "UNVERIFIED: F00F_IDT and CYCLONE_TIMER gave way to RO_IDT between 3.4 and 3.10",
             [.. Era310(), VrtcMrst], BootMapPlacement.InsideOnePageTable, 256, [WpTest, Tboot]),
+        Row(new(3, 8), "UNVERIFIED: PVCLOCK_FIXMAP came between 3.4 and 3.10",
+            [.. Era38(), VrtcMrst], BootMapPlacement.InsideOnePageTable, 256, [WpTest, Tboot]),
         Row(new(3, 10), "arch/x86/include/asm/fixmap.h, 3.10",
-            [.. Era310(), VrtcMrst], BootMapPlacement.InsideOnePageTable, 256, [WpTest, Tboot]),
-        Row(new(3, 14), "UNVERIFIED: 3.14 before 3.14.40 taken as 3.10; X86_MRST became X86_INTEL_MID on the way",
-            [.. Era310(), VrtcMid], BootMapPlacement.InsideOnePageTable, 256, [WpTest, Tboot]),
+            [.. Era38(), VrtcMid], BootMapPlacement.InsideOnePageTable, 256, [WpTest, Tboot]),
+        Row(new(3, 14), "UNVERIFIED: 3.14 before 3.14.40 taken as 3.10",
+            [.. Era38(), VrtcMid], BootMapPlacement.InsideOnePageTable, 256, [WpTest, Tboot]),
         Row(new(3, 14, 40), "arch/x86/include/asm/fixmap.h, 3.14.40 (8 slots of early ioremap)",
-            [.. Era310(), VrtcMid], BootMapPlacement.InsideOnePageTable, 512, [WpTest, Tboot]),
-        Row(new(3, 15), "arch/x86/include/asm/fixmap.h, 3.15.5 and 3.16: FIX_VDSO and the VISWS entries removed",
+            [.. Era38(), VrtcMid], BootMapPlacement.InsideOnePageTable, 512, [WpTest, Tboot]),
+        Row(new(3, 15), "arch/x86/include/asm/fixmap.h, 3.15.5: FIX_VDSO and the VISWS entries removed",
+            Era315(), BootMapPlacement.InsideOnePageTable, 256, [WpTest, Tboot]),
+        Row(new(3, 16), "arch/x86/include/asm/fixmap.h, 3.16",
             Era315(), BootMapPlacement.InsideOnePageTable, 256, [WpTest, Tboot]),
         Row(new(3, 17), "UNVERIFIED: 4 slots of early ioremap became 8 between 3.16 and 3.19",
             Era315(), BootMapPlacement.InsideOnePageTable, 512, [WpTest, Tboot]),
-        Row(new(3, 19), "arch/x86/include/asm/fixmap.h, 3.19 to 4.10",
+        Row(new(3, 19), "arch/x86/include/asm/fixmap.h, 3.19 to 4.4",
+            Era315(), BootMapPlacement.InsideOnePageTable, 512, [WpTest, Tboot]),
+        Row(new(4, 5), "arch/x86/include/asm/fixmap.h, 4.10",
             Era315(), BootMapPlacement.InsideOnePageTable, 512, [WpTest, Tboot]),
         Row(new(4, 11), "UNVERIFIED: FIX_GDT_REMAP came between 4.10 and 4.12",
             [.. Era315(), GdtRemap], BootMapPlacement.InsideOnePageTable, 512, [WpTest, Tboot]),
@@ -163,12 +173,17 @@ internal static class I386FixmapTimeline
             [Hole, Dbgp, Earlycon, Ohci, Apic, IoApic, KmapAlways, Mcfg, ParavirtXxl, VrtcMid, GhesIrq, GhesNmi],
             BootMapPlacement.InsideOnePageTable, 512, [WpTest, Tboot]),
         Row(new(5, 11), "arch/x86/include/asm/fixmap.h, 5.11: kmap_local",
-            [Hole, Dbgp, Earlycon, Ohci, Apic, IoApic, KmapLocal, Mcfg, ParavirtXxl, VrtcMid, GhesIrq, GhesNmi],
+            [Hole, Dbgp, Earlycon, Ohci, Apic, IoApic, KmapLocal, McfgWithKmap, ParavirtXxl, VrtcMid, GhesIrq, GhesNmi],
             BootMapPlacement.InsideOnePageTable, 512, [WpTest, Tboot]),
         Row(new(5, 12), "UNVERIFIED: FIX_LNW_VRTC went between 5.11 and 5.15",
             Era515(), BootMapPlacement.InsideOnePageTable, 512, [WpTest, Tboot]),
         Row(new(5, 15), "arch/x86/include/asm/fixmap.h, 5.15 to 6.19; recorded boots of 6.1 and 6.5",
             Era515(), BootMapPlacement.InsideOnePageTable, 512, [WpTest, Tboot]));
+
+    /// <summary>Entries of a list that 64-bit x86 has too; the header has been one file since 2.6.30.</summary>
+    internal static IEnumerable<FixmapSlot> On64Bit(ImmutableArray<FixmapSlot> slots) => slots.Where(slot =>
+        slot != Hole && slot != Vdso && slot != F00F && slot != Cyclone && slot != KmapAlways && slot != Mcfg && slot != WpTest
+        && slot != PvClock && !VisWs.Contains(slot));
 
     private static ImmutableArray<FixmapSlot> Early26(FixmapSlot entryPage, FixmapSlot acpi) =>
         [Hole, entryPage, Apic, IoApic, .. VisWs, F00F, Cyclone, KmapHighmem, acpi, Mcfg];
@@ -181,11 +196,14 @@ internal static class I386FixmapTimeline
     private static ImmutableArray<FixmapSlot> Era310() =>
         [Hole, Vdso, Dbgp, Earlycon, Ohci, Apic, IoApic, .. VisWs, RoIdt, KmapAlways, Mcfg, Paravirt, TextPoke1, TextPoke0];
 
+    private static ImmutableArray<FixmapSlot> Era38() =>
+        [Hole, Vdso, PvClock, Dbgp, Earlycon, Ohci, Apic, IoApic, .. VisWs, RoIdt, KmapAlways, Mcfg, Paravirt, TextPoke1, TextPoke0];
+
     private static ImmutableArray<FixmapSlot> Era315() =>
         [Hole, Dbgp, Earlycon, Ohci, Apic, IoApic, RoIdt, KmapAlways, Mcfg, Paravirt, TextPoke1, TextPoke0, VrtcMid];
 
     private static ImmutableArray<FixmapSlot> Era515() =>
-        [Hole, Dbgp, Earlycon, Ohci, Apic, IoApic, KmapLocal, Mcfg, ParavirtXxl, GhesIrq, GhesNmi];
+        [Hole, Dbgp, Earlycon, Ohci, Apic, IoApic, KmapLocal, McfgWithKmap, ParavirtXxl, GhesIrq, GhesNmi];
 
     private static TimelineRow<FixmapEra> Row(KernelVersion since, string source, ImmutableArray<FixmapSlot> permanent,
         BootMapPlacement placement, int bootMapPages, ImmutableArray<FixmapSlot> afterBootMap) =>

@@ -34,4 +34,9 @@ internal static class X86Timeline
     internal static readonly Timeline<bool> ImageKaslr = new(
         new(new(2, 4), "no RANDOMIZE_BASE before 3.14", false),
         new(new(3, 14), "arch/x86/Kconfig, RANDOMIZE_BASE, 3.14", true));
+
+    /// <summary>Whether RANDOMIZE_BASE is on unless somebody turned it off.</summary>
+    internal static readonly Timeline<bool> ImageKaslrByDefault = new(
+        new(new(2, 4), "arch/x86/Kconfig, 3.14", false),
+        new(new(4, 12), "UNVERIFIED: arch/x86/Kconfig, RANDOMIZE_BASE, on by default since 4.12", true));
 }
