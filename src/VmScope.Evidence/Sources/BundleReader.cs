@@ -47,6 +47,9 @@ internal sealed class BundleReader(EvidenceFiles files, DiagnosticList diagnosti
         }
     }
 
+    /// <summary>Opens a file by its path.</summary>
+    internal MissingReason TryOpenPath(string path, out Stream stream) => files.TryOpen(path, out stream);
+
     /// <summary>Opens the first of the places a file may lie at.</summary>
     internal MissingReason TryOpen(string name, out Stream stream, out string path)
     {

@@ -203,6 +203,11 @@ public sealed class EvidenceInputs
                 ? KernelCommandLine.Parse(text)
                 : null;
 
+    /// <summary>Opens the whole configuration, wherever it lies, unpacked; an excerpt in a description does not count.</summary>
+    internal bool TryOpenConfig(out Stream stream) =>
+        _reader.TryOpen(EvidenceNames.Config, out stream, out _) == MissingReason.None
+        || (BootConfig() is { } path && _reader.TryOpenPath(path, out stream) == MissingReason.None);
+
     private KernelConfig FindConfig()
     {
         if (_reader.Read(EvidenceNames.Config, ConfigFile.Read) is { Values.Count: > 0 } whole)
