@@ -43,7 +43,13 @@ internal static class CollectCommand
         ImmutableArray<CollectedFile> files;
         if (path == "-")
         {
-            files = Write(bundle, terminal.OpenOut(), folder, redact, now);
+            if (terminal.OutIsTerminal)
+            {
+                throw new UsageException("the archive is binary and would go to your terminal; give a file with -o, or a pipe");
+            }
+
+            files = Write(bundle, terminal.OutBytes, folder, redact, now);
+            terminal.OutBytes.Flush();
         }
         else
         {

@@ -14,5 +14,8 @@ internal static class CommandTable
     internal static readonly CommandEntry[] Entries =
     [
         new("watch", WatchCommand.Create),
+        new(CollectCommand.Name, CollectCommand.Create),
+        new(CompletionCommand.Name, CompletionCommand.Create),
+        new(ManCommand.Name, ManCommand.Create),
     ];
 }

@@ -14,6 +14,15 @@ internal sealed class SystemTerminal : Terminal, IDisposable
     internal override TextWriter Out => _out ??= new StreamWriter(
         _outStream = new GuardedStream(Console.OpenStandardOutput()), new UTF8Encoding(false), BufferBytes);
 
+    internal override Stream OutBytes
+    {
+        get
+        {
+            Out.Flush();
+            return _outStream!;
+        }
+    }
+
     internal override TextWriter Error => _error ??= new StreamWriter(
         Console.OpenStandardError(), new UTF8Encoding(false), 1024)
     { AutoFlush = true };

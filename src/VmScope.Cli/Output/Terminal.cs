@@ -7,6 +7,9 @@ internal abstract class Terminal
     /// <summary>Data: what a pipe should see.</summary>
     internal abstract TextWriter Out { get; }
 
+    /// <summary>Data as bytes, for archives and long JSON; whatever <see cref="Out"/> holds is written first.</summary>
+    internal abstract Stream OutBytes { get; }
+
     /// <summary>Notes, progress, errors.</summary>
     internal abstract TextWriter Error { get; }
 

@@ -7,6 +7,7 @@ namespace VmScope.Tests.Support;
 internal sealed class CliRun : Terminal
 {
     private readonly StringWriter _out = new() { NewLine = "\n" };
+    private readonly MemoryStream _outBytes = new();
     private readonly StringWriter _error = new() { NewLine = "\n" };
     private readonly Dictionary<string, string> _variables;
     private readonly byte[] _input;
@@ -21,6 +22,11 @@ internal sealed class CliRun : Terminal
     internal string ErrorText => _error.ToString();
 
     internal override TextWriter Out => _out;
+
+    internal override Stream OutBytes => _outBytes;
+
+    /// <summary>What was written as bytes rather than as text.</summary>
+    internal byte[] OutBytesWritten => _outBytes.ToArray();
 
     internal override TextWriter Error => _error;
 
