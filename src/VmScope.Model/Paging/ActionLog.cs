@@ -34,6 +34,27 @@ public sealed record HolePassed(VirtualAddress Start, VirtualAddress EndExclusiv
 /// <param name="What">What for.</param>
 public sealed record FrameMove(PageFrameNumber First, int Order, string Zone, bool IsTaken, string What);
 
+/// <summary>A list that keeps only the beginning of what is added, and counts all of it: a large area writes a million entries.</summary>
+/// <typeparam name="T">What is noted.</typeparam>
+public sealed class BoundedLog<T> : System.Collections.ObjectModel.Collection<T>
+{
+    /// <summary>How much is kept.</summary>
+    public const int KeptMax = 2000;
+
+    /// <summary>How much was added.</summary>
+    public int Total { get; private set; }
+
+    /// <inheritdoc />
+    protected override void InsertItem(int index, T item)
+    {
+        Total++;
+        if (Count < KeptMax)
+        {
+            base.InsertItem(index, item);
+        }
+    }
+}
+
 /// <summary>What an operation did, while it does it: steps in words, and every frame, entry and flush.</summary>
 public sealed class ActionLog
 {
@@ -44,10 +65,10 @@ public sealed class ActionLog
     public List<HolePassed> Holes { get; } = [];
 
     /// <summary>Frames that changed hands.</summary>
-    public List<FrameMove> Frames { get; } = [];
+    public BoundedLog<FrameMove> Frames { get; } = [];
 
     /// <summary>Page-table entries written.</summary>
-    public List<EntryWrite> Entries { get; } = [];
+    public BoundedLog<EntryWrite> Entries { get; } = [];
 
     /// <summary>Flushes ordered.</summary>
     public List<TlbFlush> Flushes { get; } = [];

@@ -129,6 +129,11 @@ public sealed class PageTableMapper(
         return true;
     }
 
+    /// <summary>Makes the table that would hold an address's entry of a level, and maps nothing.</summary>
+    /// <returns>False when no memory was left for it.</returns>
+    public bool TryPrepare(PhysicalAddress root, VirtualAddress address, int level, ICollection<EntryWrite>? log = null) =>
+        TryTable(root, address, level, KernelTable, log, out _);
+
     /// <summary>The deepest entry on the way to an address: a leaf, or the first that is not present.</summary>
     public (int Level, PhysicalAddress Table, ulong Entry) Find(PhysicalAddress root, VirtualAddress address)
     {

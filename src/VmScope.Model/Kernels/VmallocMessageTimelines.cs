@@ -1,0 +1,174 @@
+namespace VmScope.Kernels;
+
+/// <summary>What a kernel says when it refuses a vmalloc before it searches.</summary>
+public enum VmallocRefusalMessage
+{
+    /// <summary>Nothing: the caller gets NULL.</summary>
+    Silent,
+
+    /// <summary>"vmalloc: allocation failure: N bytes".</summary>
+    AllocationFailure,
+
+    /// <summary>A warning without a text of its own, once.</summary>
+    WarnOnce,
+
+    /// <summary>"vmalloc error: size N, exceeds total pages".</summary>
+    ExceedsTotalPages,
+}
+
+/// <summary>What a kernel says when no place is left in the address range.</summary>
+public enum NoRoomMessage
+{
+    /// <summary>Nothing.</summary>
+    Silent,
+
+    /// <summary>"allocation failed: out of vmalloc space - use vmalloc=&lt;size&gt; to increase size."</summary>
+    OutOfVmallocSpace,
+
+    /// <summary>"vmap allocation failed: use vmalloc=&lt;size&gt; to increase size."</summary>
+    VmapFailed,
+
+    /// <summary>"vmap allocation for size S failed: use vmalloc=&lt;size&gt; to increase size."</summary>
+    VmapForSizeFailed,
+
+    /// <summary>The same without its full stop.</summary>
+    VmapForSizeFailedNoStop,
+
+    /// <summary>"vmalloc_node_range for size S failed: Address range restricted to 0xA - 0xB".</summary>
+    RangeRestricted,
+}
+
+/// <summary>What vmalloc itself adds when it fails after the search.</summary>
+public enum VmallocSecondMessage
+{
+    /// <summary>Nothing of its own.</summary>
+    None,
+
+    /// <summary>"vmalloc: allocation failure, allocated A of B bytes" when pages ran out; nothing for the address range.</summary>
+    AllocatedOf,
+
+    /// <summary>That, and "vmalloc: allocation failure: N bytes" for the address range.</summary>
+    AllocatedOfAndFailure,
+
+    /// <summary>"vmalloc error: size N, …", with "page order O, " before "failed to allocate pages".</summary>
+    VmallocErrorWithOrder,
+
+    /// <summary>"vmalloc error: size N, …".</summary>
+    VmallocError,
+}
+
+/// <summary>The texts of a kernel's vmalloc failures.</summary>
+/// <param name="SizeZero">For a request of no bytes.</param>
+/// <param name="TooLarge">For more pages than the machine has.</param>
+/// <param name="ComparesUnrounded">Whether "more than the machine has" compares the size without rounding it up first.</param>
+/// <param name="NoRoom">When no place is left.</param>
+/// <param name="Second">What vmalloc adds.</param>
+/// <param name="MissingArea">"vfree of an unknown address", as it is worded.</param>
+public sealed record VmallocMessageRules(
+    VmallocRefusalMessage SizeZero,
+    VmallocRefusalMessage TooLarge,
+    bool ComparesUnrounded,
+    NoRoomMessage NoRoom,
+    VmallocSecondMessage Second,
+    string MissingArea)
+{
+    /// <summary>The text for a place that was not found; null when the kernel says nothing.</summary>
+    /// <param name="searchedBytes">The size that was searched, guard page included.</param>
+    /// <param name="windowStart">The lowest address allowed.</param>
+    /// <param name="windowEnd">The end of what was allowed, as the kernel passes it.</param>
+    public string? NoRoomText(ulong searchedBytes, ulong windowStart, ulong windowEnd) => NoRoom switch
+    {
+        NoRoomMessage.Silent => null,
+        NoRoomMessage.OutOfVmallocSpace => "allocation failed: out of vmalloc space - use vmalloc=<size> to increase size.",
+        NoRoomMessage.VmapFailed => "vmap allocation failed: use vmalloc=<size> to increase size.",
+        NoRoomMessage.VmapForSizeFailed => $"vmap allocation for size {searchedBytes} failed: use vmalloc=<size> to increase size.",
+        NoRoomMessage.VmapForSizeFailedNoStop => $"vmap allocation for size {searchedBytes} failed: use vmalloc=<size> to increase size",
+        NoRoomMessage.RangeRestricted =>
+            $"vmalloc_node_range for size {searchedBytes} failed: Address range restricted to 0x{windowStart:x} - 0x{windowEnd:x}",
+    };
+
+    /// <summary>What vmalloc adds when no place was found.</summary>
+    public string? SecondNoRoomText(ulong requestedBytes) => Second switch
+    {
+        VmallocSecondMessage.None or VmallocSecondMessage.AllocatedOf => null,
+        VmallocSecondMessage.AllocatedOfAndFailure => $"vmalloc: allocation failure: {requestedBytes} bytes",
+        VmallocSecondMessage.VmallocErrorWithOrder or VmallocSecondMessage.VmallocError =>
+            $"vmalloc error: size {requestedBytes}, vm_struct allocation failed",
+    };
+
+    /// <summary>What vmalloc adds when pages ran out.</summary>
+    /// <param name="obtainedBytes">Pages obtained, in bytes.</param>
+    /// <param name="areaBytes">The area with its guard page.</param>
+    /// <param name="pagesBytes">The pages wanted, in bytes.</param>
+    public string? NoPagesText(ulong obtainedBytes, ulong areaBytes, ulong pagesBytes) => Second switch
+    {
+        VmallocSecondMessage.None => null,
+        VmallocSecondMessage.AllocatedOf or VmallocSecondMessage.AllocatedOfAndFailure =>
+            $"vmalloc: allocation failure, allocated {obtainedBytes} of {areaBytes} bytes",
+        VmallocSecondMessage.VmallocErrorWithOrder => $"vmalloc error: size {pagesBytes}, page order 0, failed to allocate pages",
+        VmallocSecondMessage.VmallocError => $"vmalloc error: size {pagesBytes}, failed to allocate pages",
+    };
+
+    /// <summary>What vmalloc says when page tables could not be made.</summary>
+    public string? NoTablesText(ulong pagesBytes) => Second switch
+    {
+        VmallocSecondMessage.VmallocErrorWithOrder or VmallocSecondMessage.VmallocError =>
+            $"vmalloc error: size {pagesBytes}, failed to map pages",
+        _ => null,
+    };
+
+    /// <summary>The text of a refusal before the search; null when the kernel says nothing.</summary>
+    public static string? RefusalText(VmallocRefusalMessage message, ulong requestedBytes) => message switch
+    {
+        VmallocRefusalMessage.Silent or VmallocRefusalMessage.WarnOnce => null,
+        VmallocRefusalMessage.AllocationFailure => $"vmalloc: allocation failure: {requestedBytes} bytes",
+        VmallocRefusalMessage.ExceedsTotalPages => $"vmalloc error: size {requestedBytes}, exceeds total pages",
+    };
+}
+
+/// <summary>The history of vmalloc's failure messages, and of what its users do around it.</summary>
+public static class VmallocMessageTimelines
+{
+    /// <summary>For a request of no bytes.</summary>
+    public static Timeline<VmallocRefusalMessage> SizeZero { get; } = new(
+        new(new(2, 4), "mm/vmalloc.c, __vmalloc(), 2.4.22; __vmalloc_node_range(), 3.0", VmallocRefusalMessage.Silent),
+        new(new(3, 2), "mm/vmalloc.c, __vmalloc_node_range(), warn_alloc_failed(), 3.2 to 5.12", VmallocRefusalMessage.AllocationFailure),
+        new(new(5, 13), "mm/vmalloc.c, __vmalloc_node_range(), WARN_ON_ONCE(!size), read in 5.14", VmallocRefusalMessage.WarnOnce));
+
+    /// <summary>For more pages than the machine has.</summary>
+    public static Timeline<VmallocRefusalMessage> TooLarge { get; } = new(
+        new(new(2, 4), "mm/vmalloc.c, __vmalloc(), 2.4.22; __vmalloc_node_range(), 3.0", VmallocRefusalMessage.Silent),
+        new(new(3, 2), "mm/vmalloc.c, __vmalloc_node_range(), 3.2 to 5.12", VmallocRefusalMessage.AllocationFailure),
+        new(new(5, 13), "mm/vmalloc.c, __vmalloc_node_range(), read in 5.14", VmallocRefusalMessage.ExceedsTotalPages));
+
+    /// <summary>Whether that comparison uses the size as given.</summary>
+    public static Timeline<bool> ComparesUnrounded { get; } = new(
+        new(new(2, 4), "mm/vmalloc.c, __vmalloc(), 2.4.22 to 5.12", false),
+        new(new(5, 13), "mm/vmalloc.c, __vmalloc_node_range(), (size >> PAGE_SHIFT), read in 5.14", true));
+
+    /// <summary>When no place is left.</summary>
+    public static Timeline<NoRoomMessage> NoRoom { get; } = new(
+        new(new(2, 4), "mm/vmalloc.c, get_vm_area(), 2.4.22", NoRoomMessage.Silent),
+        new(new(2, 6), "mm/vmalloc.c, __get_vm_area_node(), 2.6.9 to 2.6.27", NoRoomMessage.OutOfVmallocSpace),
+        new(new(2, 6, 28), "mm/vmalloc.c, alloc_vmap_area(), 2.6.28", NoRoomMessage.VmapFailed),
+        new(new(2, 6, 29), "mm/vmalloc.c, alloc_vmap_area(), 2.6.29 to 4.4", NoRoomMessage.VmapForSizeFailed),
+        new(new(4, 7), "mm/vmalloc.c, alloc_vmap_area(), 4.9 (4.7 and 4.8 not read)", NoRoomMessage.VmapForSizeFailedNoStop),
+        new(new(6, 10), "mm/vmalloc.c, alloc_vmap_area(), read in 6.12, not in 6.9", NoRoomMessage.RangeRestricted));
+
+    /// <summary>What vmalloc adds.</summary>
+    public static Timeline<VmallocSecondMessage> Second { get; } = new(
+        new(new(2, 4), "mm/vmalloc.c, __vmalloc(), 2.4.22; __vmalloc_area_node(), 2.6.39", VmallocSecondMessage.None),
+        new(new(3, 0), "mm/vmalloc.c, __vmalloc_area_node(), 3.0", VmallocSecondMessage.AllocatedOf),
+        new(new(3, 2), "mm/vmalloc.c, __vmalloc_node_range(), 3.2 to 5.12", VmallocSecondMessage.AllocatedOfAndFailure),
+        new(new(5, 13), "mm/vmalloc.c, __vmalloc_area_node(), read in 5.14 to 6.2", VmallocSecondMessage.VmallocErrorWithOrder),
+        new(new(6, 3), "mm/vmalloc.c, __vmalloc_area_node(), read in 6.4, not in 6.2", VmallocSecondMessage.VmallocError));
+
+    /// <summary>All texts of one version.</summary>
+    public static VmallocMessageRules At(KernelVersion version) => new(
+        SizeZero.At(version),
+        TooLarge.At(version),
+        ComparesUnrounded.At(version),
+        NoRoom.At(version),
+        Second.At(version),
+        "Trying to vfree() nonexistent vm area ({0})");
+}

@@ -1,0 +1,321 @@
+using VmScope.Kernels;
+using VmScope.Paging;
+using VmScope.Physical;
+
+namespace VmScope.Vmalloc;
+
+/// <content>vmap, ioremap, vm_map_ram, per-CPU chunks, kernel stacks, modules.</content>
+public sealed partial class VmallocMemory
+{
+    private const int StacksCachedPerCpu = 2;
+    private readonly Dictionary<int, VmallocArea?[]> _stackCache = [];
+
+    /// <summary>vmap: maps pages of the caller.</summary>
+    /// <param name="frames">The pages, in order.</param>
+    /// <param name="caller">Who calls.</param>
+    /// <param name="cpu">The CPU that runs the caller.</param>
+    /// <param name="log">Receives what happened.</param>
+    public VmallocAnswer Vmap(ReadOnlySpan<PageFrameNumber> frames, string caller, int cpu = 0, ActionLog? log = null)
+    {
+        if (frames.IsEmpty || (ulong)frames.Length > _pages.ManagedPages)
+        {
+            return VmallocAnswer.Null(frames.IsEmpty ? VmallocEnd.SizeZero : VmallocEnd.MoreThanRam);
+        }
+
+        ulong searched = AreaSizing.SearchedBytes(Facts, (ulong)frames.Length * _pageBytes, _pageBytes);
+        if (!TryPlace(searched, 1, (Environment.Setup.WindowStart, Environment.Setup.WindowEnd), cpu, log, out ulong address))
+        {
+            Say(Environment.Messages.NoRoomText(searched, Environment.Setup.WindowStart, Environment.Setup.WindowEnd), log);
+            return VmallocAnswer.Null(VmallocEnd.NoRoom);
+        }
+
+        VmallocArea area = Register(address, searched, _pageBytes, AreaKind.Vmap, caller);
+        return MapGiven(area, frames, cpu, log);
+    }
+
+    /// <summary>ioremap: maps a device.</summary>
+    /// <param name="physical">Its physical address; need not begin a page.</param>
+    /// <param name="sizeBytes">Its size.</param>
+    /// <param name="caller">Who calls.</param>
+    /// <param name="cpu">The CPU that runs the caller.</param>
+    /// <param name="log">Receives what happened.</param>
+    public VmallocAnswer Ioremap(PhysicalAddress physical, ulong sizeBytes, string caller, int cpu = 0, ActionLog? log = null)
+    {
+        ulong last = unchecked(physical.Value + sizeBytes - 1);
+        if (sizeBytes == 0 || last < physical.Value)
+        {
+            return VmallocAnswer.Null(VmallocEnd.SizeZero);
+        }
+
+        if (last >> Environment.PhysicalBits != 0)
+        {
+            Say($"ioremap: invalid physical address {physical.Value:x}", log);
+            return VmallocAnswer.Null(VmallocEnd.BadPhysical);
+        }
+
+        if (Environment.Uses.IsaWindowDirect && physical.Value >= 0xa0000 && last < 0x100000)
+        {
+            log?.Step("0xa0000 to 0xfffff is answered from the direct map: no area is made");
+            return new VmallocAnswer(VmallocEnd.Done, new VirtualAddress(Environment.DirectMapStart.Value + physical.Value), Area: null);
+        }
+
+        ulong start = Align.Down(physical.Value, _pageBytes);
+        ulong size = Align.Up(last + 1, _pageBytes) - start;
+        for (ulong page = start; page < start + size; page += _pageBytes)
+        {
+            ulong frame = page / _pageBytes;
+            FrameUse use = frame < (ulong)_pages.Frames.FrameCount ? _pages.Frames.UseOf((int)frame) : FrameUse.Absent;
+            bool isUsableRam = use is not FrameUse.Absent && (use != FrameUse.Reserved || Environment.Uses.OfRam == IoremapOfRam.Warns);
+            if (isUsableRam)
+            {
+                log?.Step($"frame 0x{frame:x} is RAM: mapping it a second time, uncached, is refused");
+                if (Environment.Uses.OfRam == IoremapOfRam.Warns)
+                {
+                    Say($"ioremap on RAM at 0x{physical.Value:x16} - 0x{last:x16}", log);
+                }
+
+                return VmallocAnswer.Null(VmallocEnd.BadPhysical);
+            }
+        }
+
+        ulong align = AreaSizing.IoremapAlignBytes(Facts, size, _pageBytes, Environment.IoremapOrderMax);
+        ulong searched = AreaSizing.SearchedBytes(Facts, size, _pageBytes);
+        log?.Step($"{size} bytes and a guard page; ioremap aligns them to {align}");
+        if (!TryPlace(searched, align, (Environment.Setup.WindowStart, Environment.Setup.WindowEnd), cpu, log, out ulong address))
+        {
+            Say(Environment.Messages.NoRoomText(searched, Environment.Setup.WindowStart, Environment.Setup.WindowEnd), log);
+            return VmallocAnswer.Null(VmallocEnd.NoRoom);
+        }
+
+        VmallocArea area = Register(address, searched, _pageBytes, AreaKind.Ioremap, caller);
+        area.Device = new PhysicalAddress(start);
+        if (!TryMapDevice(area, start, size, log))
+        {
+            Release(area, cpu, log);
+            return VmallocAnswer.Null(VmallocEnd.NoTables);
+        }
+
+        return new VmallocAnswer(VmallocEnd.Done, new VirtualAddress(address + (physical.Value - start)), area);
+    }
+
+    /// <summary>vm_map_ram: a short-lived mapping of a few pages, cut from a block of this CPU.</summary>
+    public VmallocAnswer MapRam(ReadOnlySpan<PageFrameNumber> frames, string caller, int cpu = 0, ActionLog? log = null)
+    {
+        if (Facts.VmapBlocks == VmapBlockRule.None)
+        {
+            return VmallocAnswer.Null(VmallocEnd.NotSupported);
+        }
+
+        if (frames.IsEmpty)
+        {
+            return VmallocAnswer.Null(VmallocEnd.SizeZero);
+        }
+
+        if (frames.Length <= VmapBlocks.PagesMax(Environment.Setup.Is64Bit))
+        {
+            return _blocks.Map(frames, cpu, log);
+        }
+
+        ulong size = (ulong)frames.Length * _pageBytes;
+        log?.Step($"{frames.Length} pages are too many for a block: an area of their own, page aligned, without guard page");
+        if (!TryPlace(size, _pageBytes, (Environment.Setup.WindowStart, Environment.Setup.WindowEnd), cpu, log, out ulong address))
+        {
+            Say(Environment.Messages.NoRoomText(size, Environment.Setup.WindowStart, Environment.Setup.WindowEnd), log);
+            return VmallocAnswer.Null(VmallocEnd.NoRoom);
+        }
+
+        return MapGiven(Register(address, size, guardBytes: 0, AreaKind.MapRam, caller), frames, cpu, log);
+    }
+
+    /// <summary>vm_unmap_ram.</summary>
+    /// <param name="address">What vm_map_ram answered.</param>
+    /// <param name="pages">The number of pages mapped there.</param>
+    /// <param name="cpu">The CPU that runs the caller.</param>
+    /// <param name="log">Receives what happened.</param>
+    public VmallocEnd UnmapRam(VirtualAddress address, int pages, int cpu = 0, ActionLog? log = null)
+    {
+        if (pages > VmapBlocks.PagesMax(Environment.Setup.Is64Bit))
+        {
+            return Free(address, [AreaKind.MapRam], cpu, log);
+        }
+
+        bool known = _blocks.TryUnmap(address, pages, cpu, log);
+        PurgeIfDue(log);
+        return known ? VmallocEnd.Done : VmallocEnd.UnknownAddress;
+    }
+
+    /// <summary>Places a per-CPU chunk from the top of the area downward; its pages come when objects are allocated in it.</summary>
+    public VmallocAnswer PercpuChunk(ActionLog? log = null)
+    {
+        if (!FreesLazily || Environment.PercpuGroups.IsEmpty)
+        {
+            return VmallocAnswer.Null(VmallocEnd.NotSupported);
+        }
+
+        PercpuGroup[] groups = [.. Environment.PercpuGroups];
+        bool placed = _space.TryPlacePercpu(groups, Environment.PercpuAtomBytes, out ulong first);
+        if (!placed)
+        {
+            log?.Step("no place for all groups: everything freed lazily is purged, and the search starts again");
+            Purge(PurgeKind.Full, log);
+            placed = _space.TryPlacePercpu(groups, Environment.PercpuAtomBytes, out first);
+        }
+
+        if (!placed)
+        {
+            return VmallocAnswer.Null(VmallocEnd.NoRoom);
+        }
+
+        VmallocArea? firstArea = null;
+        foreach (PercpuGroup group in groups)
+        {
+            VmallocArea area = Register(first + group.OffsetBytes, group.SizeBytes, guardBytes: 0, AreaKind.Percpu, "pcpu_get_vm_areas+0x0/0x7b0");
+            firstArea ??= area;
+        }
+
+        log?.Step($"the highest place that is a multiple of {Environment.PercpuAtomBytes}: 0x{first:x}; no guard page");
+        return new VmallocAnswer(VmallocEnd.Done, new VirtualAddress(first), firstArea);
+    }
+
+    /// <summary>A kernel stack: from this CPU's cache of freed stacks, or a new area aligned to its size.</summary>
+    public VmallocAnswer AllocateStack(string caller, int cpu = 0, ActionLog? log = null)
+    {
+        if (!Environment.Uses.StacksInVmalloc || !Environment.Setup.Is64Bit)
+        {
+            log?.Step("stacks of this kernel are contiguous pages, not vmalloc areas");
+            return VmallocAnswer.Null(VmallocEnd.NotSupported);
+        }
+
+        if (_stackCache.TryGetValue(cpu, out VmallocArea?[]? cache))
+        {
+            for (int i = 0; i < cache.Length; i++)
+            {
+                if (cache[i] is { } cached)
+                {
+                    cache[i] = null;
+                    log?.Step($"CPU {cpu} keeps a freed stack in slot {i}: it is reused, and vmalloc is not asked");
+                    return new VmallocAnswer(VmallocEnd.Done, cached.Start, cached);
+                }
+            }
+        }
+
+        VmallocCall call = new(Environment.StackBytes, caller) { Cpu = cpu, Variant = VmallocVariant.Zeroed };
+        _ = TryBack(call, AreaKind.Stack, Environment.StackBytes, Environment.StackBytes,
+            (Environment.Setup.WindowStart, Environment.Setup.WindowEnd), isHuge: false, log, out VmallocAnswer answer);
+        return answer;
+    }
+
+    /// <summary>Gives a kernel stack back: to this CPU's cache while it has room.</summary>
+    public VmallocEnd FreeStack(VirtualAddress address, int cpu = 0, ActionLog? log = null)
+    {
+        if (!_areas.TryGetValue(address.Value, out VmallocArea? area) || area.Kind != AreaKind.Stack || IsCached(area))
+        {
+            return VmallocEnd.UnknownAddress;
+        }
+
+        if (!_stackCache.TryGetValue(cpu, out VmallocArea?[]? cache))
+        {
+            _stackCache[cpu] = cache = new VmallocArea?[StacksCachedPerCpu];
+        }
+
+        for (int i = 0; i < cache.Length; i++)
+        {
+            if (cache[i] is null)
+            {
+                cache[i] = area;
+                log?.Step($"the stack stays mapped in slot {i} of CPU {cpu}'s cache: no vfree");
+                return VmallocEnd.Done;
+            }
+        }
+
+        return Free(address, [AreaKind.Stack], cpu, log);
+    }
+
+    /// <summary>Room for a module, executable.</summary>
+    public VmallocAnswer AllocateModule(ulong sizeBytes, string caller, int cpu = 0, ActionLog? log = null)
+    {
+        if (sizeBytes == 0 || sizeBytes / _pageBytes > _pages.ManagedPages)
+        {
+            return VmallocAnswer.Null(sizeBytes == 0 ? VmallocEnd.SizeZero : VmallocEnd.MoreThanRam);
+        }
+
+        ulong align = Environment.Uses.ModulesPageAligned ? _pageBytes : 1;
+        _ = TryBack(new VmallocCall(sizeBytes, caller) { Cpu = cpu }, AreaKind.Module, sizeBytes, align, Environment.ModuleWindow, isHuge: false, log, out VmallocAnswer answer);
+        return answer;
+    }
+
+    /// <summary>Empties the caches of freed stacks, as taking a CPU offline does.</summary>
+    public void DropStackCaches(ActionLog? log = null)
+    {
+        foreach ((int cpu, VmallocArea?[] cache) in _stackCache.OrderBy(pair => pair.Key))
+        {
+            for (int i = 0; i < cache.Length; i++)
+            {
+                if (cache[i] is { } area)
+                {
+                    cache[i] = null;
+                    Release(area, cpu, log);
+                }
+            }
+        }
+    }
+
+    private bool IsCached(VmallocArea area) => _stackCache.Values.Any(cache => cache.Contains(area));
+
+    private VmallocAnswer MapGiven(VmallocArea area, ReadOnlySpan<PageFrameNumber> frames, int cpu, ActionLog? log)
+    {
+        int[] given = new int[frames.Length];
+        for (int i = 0; i < given.Length; i++)
+        {
+            given[i] = (int)frames[i].Value;
+        }
+
+        area.FrameArray = given;
+        if (TryMapFrames(area, _tables.Flags.Data, log))
+        {
+            return new VmallocAnswer(VmallocEnd.Done, area.Start, area);
+        }
+
+        Release(area, cpu, log);
+        return VmallocAnswer.Null(VmallocEnd.NoTables);
+    }
+
+    /// <summary>Maps a device, with large pages where both addresses allow it and the kernel does so.</summary>
+    private bool TryMapDevice(VmallocArea area, ulong physical, ulong size, ActionLog? log)
+    {
+        ulong large = Environment.Uses.IoremapUsesLargePages ? Environment.LargePageBytes : 0;
+        int largeLevel = large == 0 ? -1 : _tables.Geometry.LevelOfPage(large);
+        for (ulong offset = 0; offset < size;)
+        {
+            ulong at = area.Start.Value + offset;
+            bool fits = large != 0 && size - offset >= large && Align.IsAligned(at, large) && Align.IsAligned(physical + offset, large);
+            if (fits && CanHoldLarge(new VirtualAddress(at), largeLevel))
+            {
+                if (!_tables.Mapper.TryMap(_tables.Root, new VirtualAddress(at), new PhysicalAddress(physical + offset), largeLevel, _tables.Flags.Device, log?.Entries))
+                {
+                    return false;
+                }
+
+                offset += large;
+                continue;
+            }
+
+            ulong until = large == 0 ? size : Math.Min(size, offset + (large - (at & (large - 1))));
+            if (!_tables.Mapper.TryMapRun(_tables.Root, new VirtualAddress(at), new PhysicalAddress(physical + offset), (until - offset) / _pageBytes, _tables.PageLevel, _tables.Flags.Device, log?.Entries))
+            {
+                return false;
+            }
+
+            offset = until;
+        }
+
+        return true;
+    }
+
+    /// <summary>Whether no table of smaller pages stands where a large page would go.</summary>
+    private bool CanHoldLarge(VirtualAddress address, int level)
+    {
+        (int reached, _, ulong entry) = _tables.Mapper.Find(_tables.Root, address);
+        return reached <= level && (entry & X86Entry.Present) == 0;
+    }
+}
