@@ -105,6 +105,9 @@ public sealed record VmallocEnvironment
     /// <summary>Physical address bits of the processor.</summary>
     public required int PhysicalBits { get; init; }
 
+    /// <summary>Digits of a padded physical address: 16 where phys_addr_t has 64 bits, 8 otherwise.</summary>
+    public required byte PhysicalDigits { get; init; }
+
     /// <summary>The size of a large page that ioremap may use; 0 for none.</summary>
     public required ulong LargePageBytes { get; init; }
 

@@ -28,18 +28,18 @@ public static class VmallocListing
             {
                 for (; next < areas.Count && areas[next].Start.Value < block.Start; next++)
                 {
-                    AddArea(builder, areas[next], uses, is64Bit, withNodes);
+                    AddArea(builder, areas[next], memory.Environment, withNodes);
                 }
 
                 AddUnpurged(builder, block, is64Bit);
             }
 
-            AddAreas(builder, areas.Skip(next), uses, is64Bit, withNodes);
+            AddAreas(builder, areas.Skip(next), memory.Environment, withNodes);
             return builder.Build();
         }
 
         int nodes = memory.Environment.Setup.Nodes;
-        AddAreas(builder, nodes == 1 ? areas : areas.OrderBy(area => NodeOf(area.Start.Value, nodes)), uses, is64Bit, withNodes);
+        AddAreas(builder, nodes == 1 ? areas : areas.OrderBy(area => NodeOf(area.Start.Value, nodes)), memory.Environment, withNodes);
         switch (uses.Unpurged)
         {
             case UnpurgedLines.LastFreedFirst or UnpurgedLines.MergedAscending when areas.Count == 0
@@ -73,18 +73,19 @@ public static class VmallocListing
         return builder.Build();
     }
 
-    private static void AddAreas(VmallocReportBuilder builder, IEnumerable<VmallocArea> areas, VmallocUseFacts uses, bool is64Bit, bool withNodes)
+    private static void AddAreas(VmallocReportBuilder builder, IEnumerable<VmallocArea> areas, VmallocEnvironment environment, bool withNodes)
     {
         foreach (VmallocArea area in areas)
         {
-            AddArea(builder, area, uses, is64Bit, withNodes);
+            AddArea(builder, area, environment, withNodes);
         }
     }
 
     private static ulong NodeOf(ulong address, int nodes) => address / NodeBytes % (ulong)nodes;
 
-    private static void AddArea(VmallocReportBuilder builder, VmallocArea area, VmallocUseFacts uses, bool is64Bit, bool withNodes)
+    private static void AddArea(VmallocReportBuilder builder, VmallocArea area, VmallocEnvironment environment, bool withNodes)
     {
+        (VmallocUseFacts uses, bool is64Bit) = (environment.Uses, environment.Setup.Is64Bit);
         if (area.Kind is AreaKind.MapRam or AreaKind.MapRamBlock)
         {
             if (uses.MapRamLines)
@@ -116,7 +117,7 @@ public static class VmallocListing
             row.Flags |= AreaFlags.HasPhys | (uses.PhysPrefixed ? AreaFlags.PhysPrefixed : AreaFlags.None);
             row.Phys = device.Value;
             row.PhysDigits = uses.PhysPrefixed
-                ? row.AddressDigits
+                ? environment.PhysicalDigits
                 : (byte)device.Value.ToString("x", CultureInfo.InvariantCulture).Length;
         }
 

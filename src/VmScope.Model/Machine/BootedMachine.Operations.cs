@@ -1,0 +1,407 @@
+using System.Globalization;
+using VmScope.Highmem;
+using VmScope.Kernels;
+using VmScope.Paging;
+using VmScope.Physical;
+using VmScope.Vmalloc;
+
+namespace VmScope.Machine;
+
+/// <content>Operations of the kernel that allocate and map; each tells what it did.</content>
+public sealed partial class BootedMachine
+{
+    /// <summary>vmalloc and its relatives.</summary>
+    public OperationReport Allocate(VmallocCall call)
+    {
+        ActionLog log = new();
+        string name = call.Variant switch
+        {
+            VmallocVariant.Plain => "vmalloc",
+            VmallocVariant.Zeroed => "vzalloc",
+            VmallocVariant.Below4G => "vmalloc_32",
+            VmallocVariant.User => "vmalloc_user",
+            VmallocVariant.Huge => "vmalloc_huge",
+        };
+        return Finish($"{name}({call.SizeBytes})", Vmalloc.Allocate(call, log), log);
+    }
+
+    /// <summary>vfree and vunmap; also gives back stacks' and modules' areas.</summary>
+    public OperationReport Vfree(VirtualAddress address, int cpu = 0)
+    {
+        ActionLog log = new();
+        VmallocEnd end = Vmalloc.Free(address, [AreaKind.Vmalloc, AreaKind.Vmap, AreaKind.Module], cpu, log);
+        return Finish($"vfree({address})", end, log, end == VmallocEnd.Done ? $"{address} is free" : $"{address} is no area of vmalloc");
+    }
+
+    /// <summary>ioremap.</summary>
+    public OperationReport Ioremap(PhysicalAddress physical, ulong sizeBytes, string caller, int cpu = 0)
+    {
+        ActionLog log = new();
+        return Finish($"ioremap({physical}, {sizeBytes})", Vmalloc.Ioremap(physical, sizeBytes, caller, cpu, log), log);
+    }
+
+    /// <summary>iounmap; an address of the direct map is ignored, as the kernel does.</summary>
+    public OperationReport Iounmap(VirtualAddress address, int cpu = 0)
+    {
+        ActionLog log = new();
+        if (address < Layout.HighMemory && address >= Layout.PageOffset)
+        {
+            log.Step("the address lies in the direct map: nothing to undo");
+            return Finish($"iounmap({address})", VmallocEnd.Done, log, $"{address} was never an area");
+        }
+
+        VmallocEnd end = Vmalloc.Free(address, [AreaKind.Ioremap], cpu, log);
+        return Finish($"iounmap({address})", end, log, end == VmallocEnd.Done ? $"{address} is free" : $"{address} is no area of ioremap");
+    }
+
+    /// <summary>vmap: maps pages of the caller.</summary>
+    public OperationReport Vmap(IReadOnlyList<PageFrameNumber> frames, string caller, int cpu = 0)
+    {
+        ActionLog log = new();
+        return Finish($"vmap({frames.Count} pages)", Vmalloc.Vmap([.. frames], caller, cpu, log), log);
+    }
+
+    /// <summary>vm_map_ram.</summary>
+    public OperationReport MapRam(IReadOnlyList<PageFrameNumber> frames, string caller, int cpu = 0)
+    {
+        ActionLog log = new();
+        return Finish($"vm_map_ram({frames.Count} pages)", Vmalloc.MapRam([.. frames], caller, cpu, log), log);
+    }
+
+    /// <summary>vm_unmap_ram.</summary>
+    public OperationReport UnmapRam(VirtualAddress address, int pages, int cpu = 0)
+    {
+        ActionLog log = new();
+        VmallocEnd end = Vmalloc.UnmapRam(address, pages, cpu, log);
+        return Finish($"vm_unmap_ram({address}, {pages})", end, log, end == VmallocEnd.Done ? $"{address} is unmapped" : $"{address} is no mapping of {pages} pages by vm_map_ram");
+    }
+
+    /// <summary>A new per-CPU chunk.</summary>
+    public OperationReport PercpuChunk()
+    {
+        ActionLog log = new();
+        return Finish("pcpu_get_vm_areas()", Vmalloc.PercpuChunk(log), log);
+    }
+
+    /// <summary>Gives a per-CPU chunk back.</summary>
+    public OperationReport FreePercpuChunk(VirtualAddress address)
+    {
+        ActionLog log = new();
+        VmallocEnd end = Vmalloc.Free(address, [AreaKind.Percpu], 0, log);
+        return Finish($"pcpu_free_vm_areas({address})", end, log, end == VmallocEnd.Done ? $"{address} is free" : $"{address} is no per-CPU chunk");
+    }
+
+    /// <summary>A kernel stack, as fork asks for it.</summary>
+    public OperationReport AllocateStack(string caller, int cpu = 0)
+    {
+        ActionLog log = new();
+        return Finish("alloc_thread_stack()", Vmalloc.AllocateStack(caller, cpu, log), log);
+    }
+
+    /// <summary>Gives a kernel stack back, as exit does.</summary>
+    public OperationReport FreeStack(VirtualAddress address, int cpu = 0)
+    {
+        ActionLog log = new();
+        VmallocEnd end = Vmalloc.FreeStack(address, cpu, log);
+        return Finish($"free_thread_stack({address})", end, log, end == VmallocEnd.Done ? $"{address} is given back" : $"{address} is no kernel stack");
+    }
+
+    /// <summary>Room for a module.</summary>
+    public OperationReport AllocateModule(ulong sizeBytes, string caller, int cpu = 0)
+    {
+        ActionLog log = new();
+        return Finish($"module_alloc({sizeBytes})", Vmalloc.AllocateModule(sizeBytes, caller, cpu, log), log);
+    }
+
+    /// <summary>vm_unmap_aliases, as every change of page attributes calls it; frees unused pkmap slots too.</summary>
+    public OperationReport UnmapAliases()
+    {
+        ActionLog log = new();
+        Vmalloc.UnmapAliases(log);
+        int slots = Pkmap?.FlushUnused(log) ?? 0;
+        return Finish("vm_unmap_aliases()", VmallocEnd.Done, log, slots == 0 ? "nothing waits any more" : $"nothing waits any more; {slots} pkmap slots became free");
+    }
+
+    /// <summary>alloc_pages: 2^order contiguous frames.</summary>
+    public OperationReport AllocatePages(PageRequest request)
+    {
+        ActionLog log = new();
+        PageAllocation answer = Pages.Allocate(request);
+        foreach (ZoneAttempt attempt in answer.Attempts)
+        {
+            log.Step(attempt.Text(request.Order));
+        }
+
+        string name = $"alloc_pages({request.Highest.Name()}, {request.Order})";
+        if (answer.First is not { } first)
+        {
+            log.Step(request.Order > Pages.LargestOrder
+                ? $"order {request.Order} is above the largest there is, {Pages.LargestOrder}"
+                : "no zone can serve the request");
+            log.Messages.Add($"page allocation failure. order:{request.Order}");
+            return new OperationReport(name, Succeeded: false, $"no block of {1UL << Math.Min(request.Order, 40)} contiguous pages", log);
+        }
+
+        log.Frames.Add(new FrameMove(first, request.Order, answer.Zone!.Value.Name(), IsTaken: true, "for the caller"));
+        return new OperationReport(name, Succeeded: true,
+            $"frame 0x{first.Value:x} of {answer.Zone!.Value.Name()}{(DirectAddress(first) is { } at ? $", at {at} in the direct map" : ", without a kernel address")}", log)
+        {
+            Frame = first,
+            Order = request.Order,
+            Address = DirectAddress(first),
+        };
+    }
+
+    /// <summary>free_pages: gives a block back.</summary>
+    public OperationReport FreePages(PageFrameNumber first, int order, int cpu = 0)
+    {
+        ActionLog log = new();
+        string name = $"free_pages(0x{first.Value:x}, {order})";
+        PageEntry entry = Pages.Entry(first);
+        if (entry.Use != FrameUse.Allocated || entry.Order != order)
+        {
+            return new OperationReport(name, Succeeded: false, $"frame 0x{first.Value:x} is no block of order {order} of the caller: {entry.Use}", log);
+        }
+
+        Pages.Free(first, order, cpu);
+        log.Frames.Add(new FrameMove(first, order, entry.Zone!.Value.Name(), IsTaken: false, "of the caller"));
+        return new OperationReport(name, Succeeded: true, $"{1 << order} pages are free", log);
+    }
+
+    /// <summary>kmap: an address for a page.</summary>
+    public OperationReport Kmap(PageFrameNumber page, bool maySleep = true)
+    {
+        ActionLog log = new();
+        string name = $"kmap(0x{page.Value:x})";
+        if (DirectAddress(page) is { } direct)
+        {
+            log.Step("the page is in low memory: the direct map answers, pkmap is not touched");
+            return new OperationReport(name, Succeeded: true, $"{direct}, in the direct map", log) { Address = direct, Frame = page };
+        }
+
+        return Pkmap?.Map(page, maySleep, log) switch
+        {
+            KmapAnswer.Mapped mapped => new OperationReport(name, Succeeded: true, $"{mapped.Address}, slot {mapped.Slot} of pkmap", log) { Address = mapped.Address, Frame = page },
+            KmapAnswer.Sleeps sleeps => new OperationReport(name, Succeeded: false, $"the task sleeps (waiter {sleeps.Ticket}): all {Pkmap.SlotCount} slots have users", log) { Frame = page },
+            KmapAnswer.Refused => new OperationReport(name, Succeeded: false, "refused: all slots have users and the caller must not sleep", log) { Frame = page },
+            _ => new OperationReport(name, Succeeded: false, "this kernel has no high memory", log),
+        };
+    }
+
+    /// <summary>kunmap.</summary>
+    public OperationReport Kunmap(PageFrameNumber page)
+    {
+        ActionLog log = new();
+        string name = $"kunmap(0x{page.Value:x})";
+        if (DirectAddress(page) is not null)
+        {
+            log.Step("the page is in low memory: nothing to undo");
+            return new OperationReport(name, Succeeded: true, "nothing to undo", log);
+        }
+
+        try
+        {
+            WokenKmap[] woken = Pkmap is null ? throw new KeyNotFoundException("this kernel has no high memory") : [.. Pkmap.Unmap(page, log)];
+            string summary = woken.Length == 0 ? "given back" : "given back; " + string.Join(", ",
+                woken.Select(call => $"waiter {call.Ticket} wakes with {call.Address}, slot {call.Slot}"));
+            return new OperationReport(name, Succeeded: true, summary, log)
+            {
+                Address = woken.Length == 0 ? null : woken[0].Address,
+            };
+        }
+        catch (KeyNotFoundException error)
+        {
+            return new OperationReport(name, Succeeded: false, error.Message, log);
+        }
+    }
+
+    /// <summary>kmap_atomic in a named slot (up to 2.6.36).</summary>
+    public OperationReport KmapAtomic(PageFrameNumber page, string type, int cpu = 0)
+    {
+        ActionLog log = new();
+        string name = $"kmap_atomic(0x{page.Value:x}, {type.ToUpperInvariant()})";
+        if (DirectAddress(page) is { } direct)
+        {
+            log.Step("the page is in low memory: the direct map answers");
+            return new OperationReport(name, Succeeded: true, $"{direct}, in the direct map", log) { Address = direct, Frame = page };
+        }
+
+        if (AtomicKmaps is null)
+        {
+            return new OperationReport(name, Succeeded: false, "this kernel has no high memory", log);
+        }
+
+        if (AtomicKmaps.Facts.AtomicRule != AtomicKmapRule.ByType)
+        {
+            return new OperationReport(name, Succeeded: false, "this kernel chooses the slot itself: no type is named", log);
+        }
+
+        return AtomicKmaps.TypeOf(type) is not { } index
+            ? new OperationReport(name, Succeeded: false, $"this kernel has no type {type}; it has {string.Join(", ", AtomicKmaps.Facts.SlotTypes).ToLowerInvariant()}", log)
+            : Finish(name, AtomicKmaps.MapType(page, index, cpu, log), log);
+    }
+
+    /// <summary>kmap_atomic or kmap_local in the next slot (2.6.37 on).</summary>
+    public OperationReport KmapNext(PageFrameNumber page, int cpu = 0)
+    {
+        ActionLog log = new();
+        string function = AtomicKmaps?.Facts.AtomicRule == AtomicKmapRule.TaskStack ? "kmap_local_page" : "kmap_atomic";
+        string name = $"{function}(0x{page.Value:x})";
+        if (DirectAddress(page) is { } direct)
+        {
+            log.Step("the page is in low memory: the direct map answers");
+            return new OperationReport(name, Succeeded: true, $"{direct}, in the direct map", log) { Address = direct, Frame = page };
+        }
+
+        if (AtomicKmaps is null)
+        {
+            return new OperationReport(name, Succeeded: false, "this kernel has no high memory", log);
+        }
+
+        return AtomicKmaps.Facts.AtomicRule == AtomicKmapRule.ByType
+            ? new OperationReport(name, Succeeded: false, $"this kernel wants a type named: {string.Join(", ", AtomicKmaps.Facts.SlotTypes).ToLowerInvariant()}", log)
+            : Finish(name, AtomicKmaps.Push(page, cpu, log), log);
+    }
+
+    /// <summary>kunmap_atomic of a named slot.</summary>
+    public OperationReport KunmapAtomic(string type, int cpu = 0)
+    {
+        ActionLog log = new();
+        string name = $"kunmap_atomic({type.ToUpperInvariant()})";
+        if (AtomicKmaps is null || AtomicKmaps.Facts.AtomicRule != AtomicKmapRule.ByType || AtomicKmaps.TypeOf(type) is not { } index)
+        {
+            return new OperationReport(name, Succeeded: false, $"this kernel has no type {type}", log);
+        }
+
+        AtomicKmaps.UnmapType(index, cpu, log);
+        return new OperationReport(name, Succeeded: true, "given back", log);
+    }
+
+    /// <summary>kunmap_atomic or kunmap_local of the newest slot.</summary>
+    public OperationReport KunmapNext(VirtualAddress address, int cpu = 0)
+    {
+        ActionLog log = new();
+        string name = $"kunmap_local({address})";
+        if (address < Layout.HighMemory)
+        {
+            log.Step("the address lies in the direct map: nothing to undo");
+            return new OperationReport(name, Succeeded: true, "nothing to undo", log);
+        }
+
+        if (AtomicKmaps is null || AtomicKmaps.Facts.AtomicRule == AtomicKmapRule.ByType)
+        {
+            return new OperationReport(name, Succeeded: false, "this kernel gives slots back by their type", log);
+        }
+
+        string? complaint = AtomicKmaps.Pop(address, cpu, log);
+        return new OperationReport(name, complaint is null, complaint ?? "given back", log);
+    }
+
+    /// <summary>Makes another task run on a CPU.</summary>
+    public OperationReport SwitchTask(string task, int cpu = 0)
+    {
+        ActionLog log = new();
+        string name = $"switch to {task} on CPU {cpu}";
+        try
+        {
+            AtomicKmaps?.SwitchTo(task, cpu, log);
+            return new OperationReport(name, Succeeded: true, $"{task} runs on CPU {cpu}", log);
+        }
+        catch (InvalidOperationException error)
+        {
+            return new OperationReport(name, Succeeded: false, error.Message, log);
+        }
+    }
+
+    /// <summary>set_fixmap.</summary>
+    public OperationReport SetFixmap(int index, PhysicalAddress page, bool isDevice)
+    {
+        ActionLog log = new();
+        string name = $"set_fixmap({index}, {page})";
+        if (Fixmap is null || index < 0 || index >= Fixmap.Count)
+        {
+            return new OperationReport(name, Succeeded: false, Fixmap is null ? "the layout has no fixmap" : $"index {index} is not below {Fixmap.Count}: the kernel stops with BUG", log);
+        }
+
+        VirtualAddress address = Fixmap.Set(index, page, isDevice ? Tables.Flags.Device : Tables.Flags.Data, log);
+        return new OperationReport(name, Succeeded: true, $"{address}", log) { Address = address };
+    }
+
+    /// <summary>clear_fixmap.</summary>
+    public OperationReport ClearFixmap(int index)
+    {
+        ActionLog log = new();
+        string name = $"clear_fixmap({index})";
+        if (Fixmap is null || index < 0 || index >= Fixmap.Count)
+        {
+            return new OperationReport(name, Succeeded: false, Fixmap is null ? "the layout has no fixmap" : $"index {index} is not below {Fixmap.Count}: the kernel stops with BUG", log);
+        }
+
+        Fixmap.Clear(index, log);
+        return new OperationReport(name, Succeeded: true, "cleared", log);
+    }
+
+    /// <summary>early_ioremap.</summary>
+    public OperationReport EarlyMap(PhysicalAddress physical, ulong sizeBytes)
+    {
+        ActionLog log = new();
+        string name = $"early_ioremap({physical}, {sizeBytes})";
+        if (EarlyIoremap is null)
+        {
+            return new OperationReport(name, Succeeded: false, "the layout has no boot-time slots", log);
+        }
+
+        EarlyIoremapAnswer answer = EarlyIoremap.Map(physical, sizeBytes, log);
+        return new OperationReport(name, answer.Address is not null, answer.Address is { } at ? $"{at}, slot {answer.Slot}" : answer.Complaint!, log) { Address = answer.Address };
+    }
+
+    /// <summary>early_iounmap.</summary>
+    public OperationReport EarlyUnmap(VirtualAddress address, ulong sizeBytes)
+    {
+        ActionLog log = new();
+        string? complaint = EarlyIoremap is null ? "the layout has no boot-time slots" : EarlyIoremap.Unmap(address, sizeBytes, log);
+        return new OperationReport($"early_iounmap({address}, {sizeBytes})", complaint is null, complaint ?? "given back", log);
+    }
+
+    private static string Why(VmallocEnd end) => end switch
+    {
+        VmallocEnd.Done => "done",
+        VmallocEnd.SizeZero => "NULL: a size of 0",
+        VmallocEnd.MoreThanRam => "NULL: more pages than the machine has",
+        VmallocEnd.NoRoom => "NULL: no place in the address range",
+        VmallocEnd.NoPages => "NULL: the pages ran out",
+        VmallocEnd.NoTables => "NULL: no memory for page tables",
+        VmallocEnd.UnknownAddress => "the address is not known",
+        VmallocEnd.BadPhysical => "NULL: the physical address cannot be mapped",
+        VmallocEnd.NotSupported => "this kernel has no such function",
+    };
+
+    private OperationReport Finish(string name, AtomicKmapAnswer answer, ActionLog log) => answer switch
+    {
+        AtomicKmapAnswer.Mapped mapped => new OperationReport(name, Succeeded: true,
+            mapped.Replaced is { } old ? $"{mapped.Mapping.Address}; frame 0x{old.Value:x} lost its mapping" : $"{mapped.Mapping.Address}", log)
+        {
+            Address = mapped.Mapping.Address,
+            Frame = mapped.Mapping.Page,
+        },
+        AtomicKmapAnswer.Bug bug => new OperationReport(name, Succeeded: false, $"kernel BUG: {bug.Reason}", log),
+        _ => throw new ModelInvariantException("an answer of kmap_atomic that does not exist"),
+    };
+
+    private OperationReport Finish(string name, VmallocAnswer answer, ActionLog log)
+    {
+        SyncProcesses(log);
+        string summary = answer.Address is { } at
+            ? answer.Area is { } area
+                ? string.Create(CultureInfo.InvariantCulture, $"{at}, an area of {area.SizeBytes} bytes{(area.GuardBytes > 0 ? " with its guard page" : "")}")
+                : $"{at}"
+            : Why(answer.End);
+        return new OperationReport(name, answer.End == VmallocEnd.Done, summary, log) { Address = answer.Address };
+    }
+
+    private OperationReport Finish(string name, VmallocEnd end, ActionLog log, string summary)
+    {
+        SyncProcesses(log);
+        return new OperationReport(name, end == VmallocEnd.Done, summary, log);
+    }
+}
