@@ -35,7 +35,7 @@ internal static class DurationText
     /// <summary>A duration in its largest whole unit.</summary>
     internal static string Short(TimeSpan time)
     {
-        foreach ((string unit, double seconds) in Units.Reverse())
+        foreach ((string unit, double seconds) in Units.AsEnumerable().Reverse())
         {
             double value = time.TotalSeconds / seconds;
             if (value >= 1)

@@ -157,7 +157,7 @@ public sealed class EvidenceInputs
             return Architecture.Unknown;
         }
 
-        foreach (string word in release.Split(['.', '-', '+', '_']).Reverse())
+        foreach (string word in release.Split(['.', '-', '+', '_']).AsEnumerable().Reverse())
         {
             Architecture architecture = word switch
             {
