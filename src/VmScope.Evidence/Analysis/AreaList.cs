@@ -1,0 +1,141 @@
+using VmScope.Vmalloc;
+
+namespace VmScope.Analysis;
+
+/// <summary>What gaps are computed from: an area's place, owner and words.</summary>
+internal struct AreaSlot
+{
+    /// <summary>The first address.</summary>
+    internal ulong Start;
+
+    /// <summary>The exclusive end.</summary>
+    internal ulong End;
+
+    /// <summary>The owner's number.</summary>
+    internal int Caller;
+
+    /// <summary>The words.</summary>
+    internal AreaFlags Flags;
+
+    internal readonly ulong SizeBytes => End - Start;
+}
+
+/// <summary>Areas by address. Added in any order, and fast when they come almost in order, as kernels print them.</summary>
+internal sealed class AreaList
+{
+    private const int ChunkShift = 15;
+    private const int ChunkMask = (1 << ChunkShift) - 1;
+    private AreaSlot[][] _chunks = new AreaSlot[8][];
+    private int _count;
+    private bool _isSorted = true;
+    private ulong _lastStart;
+
+    internal int Count => _count;
+
+    /// <summary>The area at a place in the list; in address order after <see cref="Sort"/>.</summary>
+    internal ref readonly AreaSlot this[int index] => ref _chunks[index >> ChunkShift][index & ChunkMask];
+
+    internal void Add(ulong start, ulong end, int caller, AreaFlags flags)
+    {
+        int chunk = _count >> ChunkShift;
+        if ((_count & ChunkMask) == 0)
+        {
+            if (chunk == _chunks.Length)
+            {
+                Array.Resize(ref _chunks, _chunks.Length * 2);
+            }
+
+            // The first chunk grows: a list of sixty rows should not cost the memory of thirty thousand.
+            _chunks[chunk] = GC.AllocateUninitializedArray<AreaSlot>(chunk == 0 ? 256 : ChunkMask + 1);
+        }
+        else if (chunk == 0 && _count == _chunks[0].Length)
+        {
+            Array.Resize(ref _chunks[0], _count * 2);
+        }
+
+        ref AreaSlot slot = ref _chunks[chunk][_count & ChunkMask];
+        slot.Start = start;
+        slot.End = end;
+        slot.Caller = caller;
+        slot.Flags = flags;
+        _isSorted &= start >= _lastStart;
+        _lastStart = start;
+        _count++;
+    }
+
+    /// <summary>Puts the areas in address order; of equal starts the first one read stays first.</summary>
+    internal void Sort()
+    {
+        if (_isSorted)
+        {
+            return;
+        }
+
+        AreaSlot[] from = new AreaSlot[_count];
+        List<int> runs = [0];
+        for (int i = 0; i < _count; i++)
+        {
+            from[i] = this[i];
+            if (i > 0 && from[i].Start < from[i - 1].Start)
+            {
+                runs.Add(i);
+            }
+        }
+
+        runs.Add(_count);
+        AreaSlot[] to = new AreaSlot[_count];
+        while (runs.Count > 2)
+        {
+            // Merges neighbouring runs: kernels from 6.9 on print one ascending run per node, so there are few.
+            List<int> merged = [0];
+            for (int r = 0; r < runs.Count - 1; r += 2)
+            {
+                int end = r + 2 < runs.Count ? runs[r + 2] : runs[r + 1];
+                Merge(from, to, runs[r], runs[r + 1], end);
+                merged.Add(end);
+            }
+
+            (from, to, runs) = (to, from, merged);
+        }
+
+        _chunks = new AreaSlot[(_count >> ChunkShift) + 1][];
+        for (int chunk = 0; chunk < _chunks.Length; chunk++)
+        {
+            int start = chunk << ChunkShift;
+            _chunks[chunk] = from[start..Math.Min(start + ChunkMask + 1, _count)];
+        }
+
+        _isSorted = true;
+    }
+
+    /// <summary>The index of the first area whose start is not below an address; the count when there is none.</summary>
+    internal int FirstAtOrAbove(ulong address)
+    {
+        int low = 0;
+        int high = _count;
+        while (low < high)
+        {
+            int middle = (int)(((uint)low + (uint)high) / 2);
+            if (this[middle].Start < address)
+            {
+                low = middle + 1;
+            }
+            else
+            {
+                high = middle;
+            }
+        }
+
+        return low;
+    }
+
+    private static void Merge(AreaSlot[] from, AreaSlot[] to, int left, int right, int end)
+    {
+        int leftEnd = right;
+        for (int at = left; at < to.Length && (left < leftEnd || right < end); at++)
+        {
+            bool takeLeft = left < leftEnd && (right >= end || from[left].Start <= from[right].Start);
+            to[at] = from[takeLeft ? left++ : right++];
+        }
+    }
+}

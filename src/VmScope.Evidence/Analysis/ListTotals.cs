@@ -1,0 +1,319 @@
+using VmScope.Proc;
+using VmScope.Vmalloc;
+
+namespace VmScope.Analysis;
+
+/// <summary>Sums over areas.</summary>
+public struct AreaTotals
+{
+    /// <summary>How many areas.</summary>
+    public long Areas;
+
+    /// <summary>Bytes of address space, guard pages included.</summary>
+    public ulong Bytes;
+
+    /// <summary>Pages of memory that belong to the areas.</summary>
+    public ulong Pages;
+
+    /// <summary>Bytes of guard pages among <see cref="Bytes"/>.</summary>
+    public ulong GuardBytes;
+}
+
+/// <summary>How a list gives its addresses.</summary>
+public enum AddressState
+{
+    /// <summary>Real ones.</summary>
+    Real,
+
+    /// <summary>Hashes: equal addresses look equal, nothing else can be told.</summary>
+    Hashed,
+
+    /// <summary>All zero, or a word in their place.</summary>
+    Hidden,
+}
+
+/// <summary>Sums of a list by owner, kind and node, and the place of every area: one pass over the rows.</summary>
+/// <remarks>
+/// This is on the path of a million rows: arrays indexed by small numbers, no dictionary and no text. A row costs 24
+/// bytes in the list of places; everything else depends on the number of owners.
+/// </remarks>
+internal sealed class ListTotals : VmallocRowSink
+{
+    private const int KeptMax = 64;
+    private readonly TextTable _texts;
+    private OwnerTotals[] _owners = new OwnerTotals[64];
+    private int _ownerCount;
+    private readonly AreaTotals[] _kinds = new AreaTotals[AreaKinds.Count];
+    private AreaTotals[] _nodes = new AreaTotals[8];
+    private VmallocRow _previous;
+    private bool _hasPrevious;
+
+    internal ListTotals(TextTable texts, ulong? pageBytes)
+    {
+        _texts = texts;
+        PageBytes = pageBytes ?? 0;
+    }
+
+    /// <summary>Bytes of a page: as told, or as the first rows that name their pages show it; 4096 when none does.</summary>
+    internal ulong PageBytes { get; private set; }
+
+    /// <summary>Whether the page size was read from the rows.</summary>
+    internal bool PageSizeWasRead { get; private set; }
+
+    /// <summary>Places of the rows with real addresses.</summary>
+    internal AreaList Areas { get; } = new();
+
+    /// <summary>Rows whose addresses are not as far apart as their size, or hidden.</summary>
+    internal List<VmallocRow> OddRows { get; } = [];
+
+    /// <summary>Rows that map a physical range.</summary>
+    internal List<VmallocRow> PhysicalRows { get; } = [];
+
+    /// <summary>Rows with words nobody knows, the first of them, by the words.</summary>
+    internal Dictionary<int, long> UnknownWords { get; } = [];
+
+    internal long Rows { get; private set; }
+
+    internal long HiddenRows { get; private set; }
+
+    internal long OddCount { get; private set; }
+
+    /// <summary>Rows that repeat the row before them in every detail.</summary>
+    internal long RepeatedRows { get; private set; }
+
+    /// <summary>The first repeated rows.</summary>
+    internal List<VmallocRow> Repeated { get; } = [];
+
+    /// <summary>Digits of the addresses.</summary>
+    internal int AddressDigits { get; private set; }
+
+    /// <summary>All areas but the unpurged ones.</summary>
+    internal AreaTotals Live
+    {
+        get
+        {
+            AreaTotals sum = default;
+            for (int kind = 0; kind < _kinds.Length; kind++)
+            {
+                if (kind != (int)AreaKind.Unpurged)
+                {
+                    sum.Areas += _kinds[kind].Areas;
+                    sum.Bytes = unchecked(sum.Bytes + _kinds[kind].Bytes);
+                    sum.Pages = unchecked(sum.Pages + _kinds[kind].Pages);
+                    sum.GuardBytes = unchecked(sum.GuardBytes + _kinds[kind].GuardBytes);
+                }
+            }
+
+            return sum;
+        }
+    }
+
+    internal ReadOnlySpan<AreaTotals> Kinds => _kinds;
+
+    /// <summary>Sums by node number; <see cref="AreaTotals.Bytes"/> is memory there, <see cref="AreaTotals.Areas"/> areas with pages there.</summary>
+    internal ReadOnlySpan<AreaTotals> Nodes => _nodes;
+
+    /// <summary>How many owner numbers have sums; numbers without areas among them are zero.</summary>
+    internal int OwnerCount => _ownerCount;
+
+    internal ref readonly OwnerTotals Owner(int id) => ref _owners[id];
+
+    /// <inheritdoc />
+    public override void Add(ReadOnlySpan<VmallocRow> rows, ReadOnlySpan<NodePages> nodes)
+    {
+        if (PageBytes == 0)
+        {
+            ReadPageSize(rows);
+        }
+
+        foreach (ref readonly VmallocRow row in rows)
+        {
+            AddRow(row, nodes);
+        }
+    }
+
+    /// <summary>Whether an owner's areas have no guard page, from what is known of it.</summary>
+    private bool OwnerHasNoGuard(int caller) => caller != 0 && KnownCallers.HasNoGuard(_texts.Bytes(caller));
+
+    private void AddRow(in VmallocRow row, ReadOnlySpan<NodePages> nodes)
+    {
+        if (_hasPrevious && row.Start == _previous.Start && row.Start != 0 && IsRepeat(row))
+        {
+            RepeatedRows++;
+            if (Repeated.Count < KeptMax)
+            {
+                Repeated.Add(row);
+            }
+
+            return;
+        }
+
+        _previous = row;
+        _hasPrevious = true;
+        Rows++;
+        AddressDigits = row.AddressDigits > AddressDigits ? row.AddressDigits : AddressDigits;
+        if (!row.AddressesMatchSize || row.SizeBytes == 0)
+        {
+            AddOdd(row);
+        }
+        else
+        {
+            Areas.Add(row.Start, row.End, row.Caller, row.Flags);
+        }
+
+        AreaKind kind = AreaKinds.Of(row.Flags);
+        ref OwnerTotals owner = ref OwnerOf(row.Caller);
+        ulong guard = GuardBytes(row, kind, owner.HasNoGuard);
+        Sum(ref _kinds[(int)kind], row, guard);
+        if (kind == AreaKind.Unpurged)
+        {
+            return;
+        }
+
+        Sum(ref owner.Totals, row, guard);
+        owner.Kinds |= (uint)(1 << (int)kind);
+        owner.Vote(row.SizeBytes);
+        if (row.NodeCount > 0)
+        {
+            AddNodes(nodes.Slice(row.FirstNode, row.NodeCount));
+        }
+
+        if (row.Phys != 0)
+        {
+            PhysicalRows.Add(row);
+        }
+
+        if (row.UnknownWords != 0)
+        {
+            UnknownWords[row.UnknownWords] = UnknownWords.GetValueOrDefault(row.UnknownWords) + 1;
+        }
+    }
+
+    private static void Sum(ref AreaTotals totals, in VmallocRow row, ulong guard)
+    {
+        totals.Areas++;
+        totals.Bytes = unchecked(totals.Bytes + row.SizeBytes);
+        totals.Pages = unchecked(totals.Pages + row.Pages);
+        totals.GuardBytes = unchecked(totals.GuardBytes + guard);
+    }
+
+    /// <summary>The guard page of an area: one page behind what can be used, where the area has one.</summary>
+    /// <remarks>
+    /// Source: mm/vmalloc.c, __get_vm_area_node() adds it; vm_map_ram(), pcpu_get_vm_areas() and areas registered
+    /// before vmalloc_init() have none, 2.6.28 to 7.1.
+    /// </remarks>
+    private ulong GuardBytes(in VmallocRow row, AreaKind kind, bool ownerHasNoGuard)
+    {
+        if ((row.Flags & AreaFlags.HasPages) != AreaFlags.None)
+        {
+            // The number of pages settles it: one page more than there is memory for is the guard.
+            ulong mapped = row.Pages * PageBytes;
+            return row.SizeBytes > mapped ? PageBytes : 0;
+        }
+
+        bool none = ownerHasNoGuard || kind is AreaKind.VmMapRam or AreaKind.Unpurged || row.SizeBytes <= PageBytes;
+        return none ? 0 : PageBytes;
+    }
+
+    private bool IsRepeat(in VmallocRow row) =>
+        row.End == _previous.End && row.SizeBytes == _previous.SizeBytes && row.Caller == _previous.Caller
+        && row.Flags == _previous.Flags && row.Pages == _previous.Pages && row.Phys == _previous.Phys
+        && !row.Has(AreaFlags.AddressHidden);
+
+    private void AddOdd(in VmallocRow row)
+    {
+        OddCount++;
+        if (row.Has(AreaFlags.AddressHidden) || (row.Start == 0 && row.End == 0))
+        {
+            HiddenRows++;
+        }
+
+        OddRows.Add(row);
+    }
+
+    private void AddNodes(ReadOnlySpan<NodePages> nodes)
+    {
+        foreach (NodePages count in nodes)
+        {
+            while (count.Node >= _nodes.Length)
+            {
+                Array.Resize(ref _nodes, _nodes.Length * 2);
+            }
+
+            ref AreaTotals node = ref _nodes[count.Node];
+            node.Areas++;
+            node.Pages += count.Pages;
+            node.Bytes += count.Pages * PageBytes;
+        }
+    }
+
+    private ref OwnerTotals OwnerOf(int caller)
+    {
+        if (caller >= _ownerCount)
+        {
+            if (caller >= _owners.Length)
+            {
+                Array.Resize(ref _owners, Math.Max(_owners.Length * 2, caller + 1));
+            }
+
+            for (int id = _ownerCount; id <= caller; id++)
+            {
+                _owners[id].HasNoGuard = OwnerHasNoGuard(id);
+            }
+
+            _ownerCount = caller + 1;
+        }
+
+        return ref _owners[caller];
+    }
+
+    private void ReadPageSize(ReadOnlySpan<VmallocRow> rows)
+    {
+        PageBytes = 4096;
+        foreach (ref readonly VmallocRow row in rows)
+        {
+            ulong pages = row.Pages + 1UL;
+            bool tells = row.Has(AreaFlags.HasPages) && row.SizeBytes % pages == 0;
+            if (tells && row.SizeBytes / pages is 4096 or 16384 or 65536 or 8192)
+            {
+                PageBytes = row.SizeBytes / pages;
+                PageSizeWasRead = true;
+                return;
+            }
+        }
+    }
+}
+
+/// <summary>Sums of one owner.</summary>
+internal struct OwnerTotals
+{
+    internal AreaTotals Totals;
+
+    /// <summary>One bit for each <see cref="AreaKind"/> that occurs.</summary>
+    internal uint Kinds;
+
+    /// <summary>The size most of the areas have, if any size has a majority.</summary>
+    internal ulong MajorityBytes;
+
+    private long _votes;
+
+    /// <summary>Whether areas of this owner have no guard page.</summary>
+    internal bool HasNoGuard;
+
+    /// <summary>Counts a size for the majority: the only candidate left is the one to be counted afterwards.</summary>
+    internal void Vote(ulong sizeBytes)
+    {
+        if (sizeBytes == MajorityBytes)
+        {
+            _votes++;
+        }
+        else if (_votes == 0)
+        {
+            (MajorityBytes, _votes) = (sizeBytes, 1);
+        }
+        else
+        {
+            _votes--;
+        }
+    }
+}
