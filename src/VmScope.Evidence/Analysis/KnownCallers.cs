@@ -39,7 +39,8 @@ public static partial class KnownCallers
     /// <summary>What an owner is; null for one nobody described.</summary>
     public static KnownCaller? Find(ReadOnlySpan<byte> caller)
     {
-        ReadOnlySpan<byte> line = FindLine(Function(caller));
+        ReadOnlySpan<byte> function = Function(caller);
+        ReadOnlySpan<byte> line = FindLine(function);
         if (line.IsEmpty)
         {
             return null;
@@ -48,15 +49,30 @@ public static partial class KnownCallers
         line = line[(line.IndexOf((byte)'|') + 1)..];
         string subject = Field(ref line);
         string oneEach = Field(ref line);
-        string guard = Field(ref line);
-        return new KnownCaller(subject, oneEach == "-" ? null : oneEach, guard == "!", Encoding.UTF8.GetString(line));
+        return new KnownCaller(subject, oneEach == "-" ? null : oneEach, IsListed(Guardless, function), Encoding.UTF8.GetString(line));
     }
 
     /// <summary>Whether areas of this owner are known to have no guard page.</summary>
-    internal static bool HasNoGuard(ReadOnlySpan<byte> caller)
+    internal static bool HasNoGuard(ReadOnlySpan<byte> caller) => IsListed(Guardless, Function(caller));
+
+    /// <summary>Whether areas of this owner are kernel stacks, which are aligned to their size.</summary>
+    internal static bool IsStack(ReadOnlySpan<byte> caller) => FindLine(Function(caller)).IndexOf("|stack|task|"u8) >= 0
+        || FindLine(Function(caller)).IndexOf("|stack|processor|the stack"u8) >= 0;
+
+    private static bool IsListed(ReadOnlySpan<byte> names, ReadOnlySpan<byte> function)
     {
-        ReadOnlySpan<byte> line = FindLine(Function(caller));
-        return line.IndexOf("|!|"u8) >= 0;
+        while (!names.IsEmpty)
+        {
+            int comma = names.IndexOf((byte)',');
+            ReadOnlySpan<byte> name = comma < 0 ? names : names[..comma];
+            names = comma < 0 ? default : names[(comma + 1)..];
+            if (Match(name, function) >= 0)
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     /// <summary>The plain name of the function in an owner's text: without offset and compiler's endings.</summary>
@@ -74,7 +90,7 @@ public static partial class KnownCallers
     }
 
     /// <summary>The line for a function: an exact name before any pattern, then the longest pattern.</summary>
-    private static ReadOnlySpan<byte> FindLine(ReadOnlySpan<byte> function)
+    private static ReadOnlySpan<byte> FindLine(scoped ReadOnlySpan<byte> function)
     {
         ReadOnlySpan<byte> best = default;
         int bestLength = -1;
@@ -131,7 +147,7 @@ public static partial class KnownCallers
         return fits ? head.Length + tail.Length : -1;
     }
 
-    private static bool NextLine(ref ReadOnlySpan<byte> rest, out ReadOnlySpan<byte> line)
+    private static bool NextLine(scoped ref ReadOnlySpan<byte> rest, out ReadOnlySpan<byte> line)
     {
         if (rest.IsEmpty)
         {

@@ -4,19 +4,19 @@ using VmScope.Vmalloc;
 namespace VmScope.Analysis;
 
 /// <summary>Sums over areas.</summary>
-public struct AreaTotals
+public record struct AreaTotals
 {
     /// <summary>How many areas.</summary>
-    public long Areas;
+    public long Areas { get; set; }
 
     /// <summary>Bytes of address space, guard pages included.</summary>
-    public ulong Bytes;
+    public ulong Bytes { get; set; }
 
     /// <summary>Pages of memory that belong to the areas.</summary>
-    public ulong Pages;
+    public ulong Pages { get; set; }
 
     /// <summary>Bytes of guard pages among <see cref="Bytes"/>.</summary>
-    public ulong GuardBytes;
+    public ulong GuardBytes { get; set; }
 }
 
 /// <summary>How a list gives its addresses.</summary>
@@ -40,6 +40,10 @@ public enum AddressState
 internal sealed class ListTotals : VmallocRowSink
 {
     private const int KeptMax = 64;
+
+    /// <summary>SEGMENT_ALIGN of arm64, arch/arm64/include/asm/memory.h.</summary>
+    private const ulong ImageSegmentAlign = 64 * Size.KiB;
+
     private readonly TextTable _texts;
     private OwnerTotals[] _owners = new OwnerTotals[64];
     private int _ownerCount;
@@ -209,6 +213,12 @@ internal sealed class ListTotals : VmallocRowSink
             // The number of pages settles it: one page more than there is memory for is the guard.
             ulong mapped = row.Pages * PageBytes;
             return row.SizeBytes > mapped ? PageBytes : 0;
+        }
+
+        if (ownerHasNoGuard && kind == AreaKind.Vmap && row.SizeBytes % ImageSegmentAlign == PageBytes)
+        {
+            // The last segment of an arm64 image has a guard page; the others are whole multiples of the alignment.
+            return PageBytes;
         }
 
         bool none = ownerHasNoGuard || kind is AreaKind.VmMapRam or AreaKind.Unpurged || row.SizeBytes <= PageBytes;
