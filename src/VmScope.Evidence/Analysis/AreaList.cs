@@ -3,25 +3,26 @@ using VmScope.Vmalloc;
 namespace VmScope.Analysis;
 
 /// <summary>What gaps are computed from: an area's place, owner and words.</summary>
-internal struct AreaSlot
+public record struct AreaSlot
 {
     /// <summary>The first address.</summary>
-    internal ulong Start;
+    public ulong Start { get; set; }
 
     /// <summary>The exclusive end.</summary>
-    internal ulong End;
+    public ulong End { get; set; }
 
     /// <summary>The owner's number.</summary>
-    internal int Caller;
+    public int Caller { get; set; }
 
     /// <summary>The words.</summary>
-    internal AreaFlags Flags;
+    public AreaFlags Flags { get; set; }
 
-    internal readonly ulong SizeBytes => End - Start;
+    /// <summary>The size in bytes, guard page included.</summary>
+    public readonly ulong SizeBytes => unchecked(End - Start);
 }
 
 /// <summary>Areas by address. Added in any order, and fast when they come almost in order, as kernels print them.</summary>
-internal sealed class AreaList
+public sealed class AreaList
 {
     private const int ChunkShift = 15;
     private const int ChunkMask = (1 << ChunkShift) - 1;
@@ -30,10 +31,11 @@ internal sealed class AreaList
     private bool _isSorted = true;
     private ulong _lastStart;
 
-    internal int Count => _count;
+    /// <summary>How many areas.</summary>
+    public int Count => _count;
 
     /// <summary>The area at a place in the list; in address order after <see cref="Sort"/>.</summary>
-    internal ref readonly AreaSlot this[int index] => ref _chunks[index >> ChunkShift][index & ChunkMask];
+    public ref readonly AreaSlot this[int index] => ref _chunks[index >> ChunkShift][index & ChunkMask];
 
     internal void Add(ulong start, ulong end, int caller, AreaFlags flags)
     {
@@ -109,7 +111,7 @@ internal sealed class AreaList
     }
 
     /// <summary>The index of the first area whose start is not below an address; the count when there is none.</summary>
-    internal int FirstAtOrAbove(ulong address)
+    public int FirstAtOrAbove(ulong address)
     {
         int low = 0;
         int high = _count;

@@ -39,8 +39,6 @@ public enum AddressState
 /// </remarks>
 internal sealed class ListTotals : VmallocRowSink
 {
-    private const int KeptMax = 64;
-
     /// <summary>SEGMENT_ALIGN of arm64, arch/arm64/include/asm/memory.h.</summary>
     private const ulong ImageSegmentAlign = 64 * Size.KiB;
 
@@ -68,10 +66,10 @@ internal sealed class ListTotals : VmallocRowSink
     internal AreaList Areas { get; } = new();
 
     /// <summary>Rows whose addresses are not as far apart as their size, or hidden.</summary>
-    internal List<VmallocRow> OddRows { get; } = [];
+    internal RowList OddRows { get; } = new();
 
     /// <summary>Rows that map a physical range.</summary>
-    internal List<VmallocRow> PhysicalRows { get; } = [];
+    internal RowList PhysicalRows { get; } = new();
 
     /// <summary>Rows with words nobody knows, the first of them, by the words.</summary>
     internal Dictionary<int, long> UnknownWords { get; } = [];
@@ -86,7 +84,7 @@ internal sealed class ListTotals : VmallocRowSink
     internal long RepeatedRows { get; private set; }
 
     /// <summary>The first repeated rows.</summary>
-    internal List<VmallocRow> Repeated { get; } = [];
+    internal RowList Repeated { get; } = new();
 
     /// <summary>Digits of the addresses.</summary>
     internal int AddressDigits { get; private set; }
@@ -136,6 +134,9 @@ internal sealed class ListTotals : VmallocRowSink
         }
     }
 
+    /// <summary>The guard page of an area in bytes; 0 without one.</summary>
+    internal ulong GuardBytesOf(in VmallocRow row, bool ownerHasNoGuard) => GuardBytes(row, AreaKinds.Of(row.Flags), ownerHasNoGuard);
+
     /// <summary>Whether an owner's areas have no guard page, from what is known of it.</summary>
     private bool OwnerHasNoGuard(int caller) => caller != 0 && KnownCallers.HasNoGuard(_texts.Bytes(caller));
 
@@ -144,11 +145,7 @@ internal sealed class ListTotals : VmallocRowSink
         if (_hasPrevious && row.Start == _previous.Start && row.Start != 0 && IsRepeat(row))
         {
             RepeatedRows++;
-            if (Repeated.Count < KeptMax)
-            {
-                Repeated.Add(row);
-            }
-
+            Repeated.Add(row);
             return;
         }
 
@@ -325,5 +322,38 @@ internal struct OwnerTotals
         {
             _votes--;
         }
+    }
+}
+
+/// <summary>Rows kept whole, the first of them: enough to show and to compare, bounded whatever the list.</summary>
+internal sealed class RowList
+{
+    /// <summary>How many rows are kept.</summary>
+    internal const int KeptMax = 200_000;
+
+    private VmallocRow[] _rows = [];
+
+    /// <summary>How many are kept.</summary>
+    internal int Count { get; private set; }
+
+    /// <summary>How many were added.</summary>
+    internal long Total { get; private set; }
+
+    internal ref readonly VmallocRow this[int index] => ref _rows[index];
+
+    internal void Add(in VmallocRow row)
+    {
+        Total++;
+        if (Count == KeptMax)
+        {
+            return;
+        }
+
+        if (Count == _rows.Length)
+        {
+            Array.Resize(ref _rows, Math.Min(KeptMax, Math.Max(16, Count * 2)));
+        }
+
+        _rows[Count++] = row;
     }
 }

@@ -8,13 +8,13 @@ namespace VmScope.Analysis;
 /// <param name="Lower">The area that starts first.</param>
 /// <param name="Upper">The one that starts inside it.</param>
 /// <param name="Bytes">How many bytes they share.</param>
-internal readonly record struct Overlap(AreaSlot Lower, AreaSlot Upper, ulong Bytes);
+public sealed record Overlap(AreaSlot Lower, AreaSlot Upper, ulong Bytes);
 
 /// <summary>One window with every byte accounted for.</summary>
 /// <remarks>
 /// live areas + unpurged + holes = the window: checked, because a figure nobody checks is a figure nobody should trust.
 /// </remarks>
-internal sealed class WindowAccount
+public sealed class WindowAccount
 {
     private const int OverlapsMax = 64;
     private const int LargestKept = 12;
@@ -28,8 +28,12 @@ internal sealed class WindowAccount
     private readonly ulong[] _bytesByKind = new ulong[AreaKinds.Count];
     private readonly long[] _histogramCount = new long[65];
     private readonly ulong[] _histogramBytes = new ulong[65];
-    private readonly List<Gap> _largest = [];
-    private readonly List<Gap>? _all;
+    private readonly List<Overlap> _overlaps = [];
+    private readonly Gap[] _largest = new Gap[LargestKept + 1];
+    private readonly bool _keepAll;
+    private int _largestCount;
+    private Gap[] _all = [];
+    private int _allCount;
 
     /// <param name="window">The window.</param>
     /// <param name="areas">Every area, in address order.</param>
@@ -42,61 +46,66 @@ internal sealed class WindowAccount
     {
         (Window, _areas, _rule, _pageBytes) = (window, areas, rule, pageBytes);
         _gapPageBytes = era is PlacementEra.BusyAreas or PlacementEra.HintedBusyAreasWithGap ? pageBytes : 0;
-        _all = keepAll ? [] : null;
+        _keepAll = keepAll;
         Walk();
     }
 
-    internal AddressWindow Window { get; }
+    /// <summary>The window.</summary>
+    public AddressWindow Window { get; }
 
     /// <summary>Live areas that begin inside the window.</summary>
-    internal long Areas { get; private set; }
+    public long Areas { get; private set; }
 
     /// <summary>Unpurged areas that begin inside the window.</summary>
-    internal long UnpurgedAreas { get; private set; }
+    public long UnpurgedAreas { get; private set; }
 
     /// <summary>Bytes covered by live areas, counted once.</summary>
-    internal ulong CoveredBytes { get; private set; }
+    public ulong CoveredBytes { get; private set; }
 
     /// <summary>Bytes that two live areas claim.</summary>
-    internal ulong OverlapBytes { get; private set; }
+    public ulong OverlapBytes { get; private set; }
 
-    internal long OverlapCount { get; private set; }
+    /// <summary>How many areas begin inside another.</summary>
+    public long OverlapCount { get; private set; }
 
-    internal List<Overlap> Overlaps { get; } = [];
+    /// <summary>The first overlaps.</summary>
+    public IReadOnlyList<Overlap> Overlaps => _overlaps;
 
     /// <summary>Bytes of live areas by kind; overlapped bytes count for the area that starts first.</summary>
-    internal ReadOnlySpan<ulong> BytesByKind => _bytesByKind;
+    public ReadOnlySpan<ulong> BytesByKind => _bytesByKind;
 
-    internal ReadOnlySpan<ulong> BytesByGapKind => _bytesByGapKind;
+    /// <summary>Bytes by <see cref="GapKind"/>.</summary>
+    public ReadOnlySpan<ulong> BytesByGapKind => _bytesByGapKind;
 
-    internal ReadOnlySpan<long> CountByGapKind => _countByGapKind;
+    /// <summary>Runs by <see cref="GapKind"/>.</summary>
+    public ReadOnlySpan<long> CountByGapKind => _countByGapKind;
 
     /// <summary>Free bytes: every hole, whatever explains it; freed areas not yet purged are not in it.</summary>
-    internal ulong FreeBytes { get; private set; }
+    public ulong FreeBytes { get; private set; }
 
     /// <summary>Runs of free addresses; runs separated only by an unpurged area count separately.</summary>
-    internal long Holes { get; private set; }
+    public long Holes { get; private set; }
 
     /// <summary>The largest hole; zero bytes when there is none.</summary>
-    internal Gap LargestHole { get; private set; }
+    public Gap LargestHole { get; private set; }
 
     /// <summary>The largest hole after a purge, when unpurged areas are free again.</summary>
-    internal Gap LargestHoleAfterPurge { get; private set; }
+    public Gap LargestHoleAfterPurge { get; private set; }
 
     /// <summary>The largest gaps, largest first, at most a dozen.</summary>
-    internal IReadOnlyList<Gap> Largest => _largest;
+    public ReadOnlySpan<Gap> Largest => _largest.AsSpan(0, _largestCount);
 
     /// <summary>Every gap in address order, when asked for.</summary>
-    internal IReadOnlyList<Gap>? All => _all;
+    public ReadOnlySpan<Gap> All => _all.AsSpan(0, _allCount);
 
     /// <summary>Holes whose size has this logarithm.</summary>
-    internal (long Count, ulong Bytes) HistogramAt(int log2) => (_histogramCount[log2], _histogramBytes[log2]);
+    public (long Count, ulong Bytes) HistogramAt(int log2) => (_histogramCount[log2], _histogramBytes[log2]);
 
     /// <summary>The index of the first area at or above the window's start.</summary>
-    internal int FirstIndex { get; private set; }
+    public int FirstIndex { get; private set; }
 
     /// <summary>The index behind the last area of the window.</summary>
-    internal int EndIndex { get; private set; }
+    public int EndIndex { get; private set; }
 
     private void Walk()
     {
@@ -236,32 +245,39 @@ internal sealed class WindowAccount
     {
         _bytesByGapKind[(int)gap.Kind] += gap.Bytes;
         _countByGapKind[(int)gap.Kind]++;
-        _all?.Add(gap);
-        if (_largest.Count == LargestKept && gap.Bytes <= _largest[^1].Bytes)
+        if (_keepAll)
+        {
+            if (_allCount == _all.Length)
+            {
+                Array.Resize(ref _all, Math.Max(256, _allCount * 2));
+            }
+
+            _all[_allCount++] = gap;
+        }
+
+        if (_largestCount == LargestKept && gap.Bytes <= _largest[LargestKept - 1].Bytes)
         {
             return;
         }
 
-        int at = _largest.Count;
+        int at = _largestCount;
         while (at > 0 && _largest[at - 1].Bytes < gap.Bytes)
         {
+            _largest[at] = _largest[at - 1];
             at--;
         }
 
-        _largest.Insert(at, gap);
-        if (_largest.Count > LargestKept)
-        {
-            _largest.RemoveAt(LargestKept);
-        }
+        _largest[at] = gap;
+        _largestCount = Math.Min(_largestCount + 1, LargestKept);
     }
 
     private void NoteOverlap(in AreaSlot lower, in AreaSlot upper, ulong bytes)
     {
         OverlapCount++;
         OverlapBytes += bytes;
-        if (Overlaps.Count < OverlapsMax)
+        if (_overlaps.Count < OverlapsMax)
         {
-            Overlaps.Add(new Overlap(lower, upper, bytes));
+            _overlaps.Add(new Overlap(lower, upper, bytes));
         }
     }
 

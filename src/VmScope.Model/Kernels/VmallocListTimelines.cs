@@ -52,6 +52,25 @@ public static class VmallocListTimelines
         Architecture.Unknown => 7 + pageShift,
     };
 
+    /// <summary>The end of the vmalloc window of 32-bit arm, exclusive, on machines that do not choose their own.</summary>
+    public static readonly Timeline<ulong> ArmVmallocEnd = new(
+        new(new(3, 3), "arch/arm/include/asm/pgtable.h, VMALLOC_END, 3.4 to 4.3", 0xff000000),
+        new(new(4, 4), "arch/arm/include/asm/pgtable.h, VMALLOC_END, 4.4 to 6.18", 0xff800000));
+
+    /// <summary>Where the vmalloc window of x86-64 begins with 4-level paging and without KASLR; the newest for an unknown version.</summary>
+    public static ulong X64VmallocStart(KernelVersion? version) => version is { } known ? X64Start.At(known) : X64Start.Rows[^1].Value;
+
+    /// <summary>Bytes of the module window right below the vmalloc window of arm64; the newest for an unknown version.</summary>
+    public static ulong Arm64ModulesBytes(KernelVersion? version) => version is { } known ? Arm64Modules.At(known) : Arm64Modules.Rows[^1].Value;
+
+    private static readonly Timeline<ulong> X64Start = new(
+        new(new(2, 6, 12), "include/asm-x86_64/pgtable.h, VMALLOC_START, 2.6.12 to 2.6.30", 0xffffc200_00000000),
+        new(new(2, 6, 31), "arch/x86/include/asm/pgtable_64_types.h, VMALLOC_START, 2.6.31 to 6.19", 0xffffc900_00000000));
+
+    private static readonly Timeline<ulong> Arm64Modules = new(
+        new(new(4, 6), "arch/arm64/include/asm/memory.h, MODULES_VSIZE, 4.10 to 6.4", 128UL << 20),
+        new(new(6, 5), "arch/arm64/include/asm/memory.h, MODULES_VSIZE, read in 6.6; 6.5 not read", 2UL << 30));
+
     private static readonly Timeline<int> X64IoremapMaxOrder = new(
         new(new(2, 6, 26), "include/linux/vmalloc.h, IOREMAP_MAX_ORDER, 7 + PAGE_SHIFT, up to 3.19", 19),
         new(new(4, 1), "arch/x86/include/asm/page_types.h, IOREMAP_MAX_ORDER, PUD_SHIFT, read in 4.4, not in 3.19", 30));

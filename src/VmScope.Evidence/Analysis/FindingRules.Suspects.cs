@@ -1,0 +1,145 @@
+using VmScope.Vmalloc;
+
+namespace VmScope.Analysis;
+
+internal static partial class FindingRules
+{
+    private static void DuplicateMappings(ListExplanation list, List<Finding> findings)
+    {
+        RowList rows = list.Totals.PhysicalRows;
+        int[] next = new int[rows.Count];
+        int[] heads = new int[HashSize(rows.Count)];
+        long sameOwner = 0;
+        ulong sameOwnerBytes = 0;
+        long otherOwner = 0;
+        List<string> suspects = [];
+        List<string> shared = [];
+        for (int i = 0; i < rows.Count; i++)
+        {
+            ref readonly VmallocRow row = ref rows[i];
+            int slot = (int)((unchecked(row.Phys * 0x9E3779B97F4A7C15UL) >> 40) & (ulong)(heads.Length - 1));
+            int chain = 0;
+            int found = -1;
+            bool foundSame = false;
+            for (int at = heads[slot] - 1; at >= 0 && chain < 256; at = next[at] - 1, chain++)
+            {
+                if (rows[at].Phys == row.Phys && rows[at].SizeBytes == row.SizeBytes)
+                {
+                    foundSame = rows[at].Caller == row.Caller && row.Caller != 0;
+                    found = at;
+                    if (foundSame)
+                    {
+                        break;
+                    }
+                }
+            }
+
+            next[i] = heads[slot];
+            heads[slot] = i + 1;
+            if (found < 0)
+            {
+                continue;
+            }
+
+            if (foundSame)
+            {
+                sameOwner++;
+                sameOwnerBytes += row.SizeBytes;
+                Show(list, suspects, rows[found], row);
+            }
+            else
+            {
+                otherOwner++;
+                Show(list, shared, rows[found], row);
+            }
+        }
+
+        if (sameOwner > 0)
+        {
+            findings.Add(new Finding("duplicate-mapping", Severity.Warning,
+                $"{Count(sameOwner, "area maps", "areas map")} a physical range that the same function has mapped already ({Text(sameOwnerBytes)} of addresses more than needed). "
+                + "A driver that maps on every start and never unmaps looks like this: a leak suspect. Compare two lists taken some time apart.", suspects));
+        }
+
+        if (otherOwner > 0)
+        {
+            findings.Add(new Finding("shared-mapping", Severity.Info,
+                $"{Count(otherOwner, "area maps", "areas map")} a physical range that another function maps too. Usually harmless: firmware tables and timers have more than one reader.", shared));
+        }
+    }
+
+    private static void Show(ListExplanation list, List<string> areas, in VmallocRow first, in VmallocRow second)
+    {
+        if (areas.Count + 1 < AreasShown)
+        {
+            string before = Physical(list, first);
+            if (!areas.Contains(before))
+            {
+                areas.Add(before);
+            }
+
+            areas.Add(Physical(list, second));
+        }
+    }
+
+    private static string Physical(ListExplanation list, in VmallocRow row) => $"{list.Describe(row)} phys=0x{row.Phys:x}";
+
+    private static void EqualAreas(ListExplanation list, List<Finding> findings)
+    {
+        long[] counts = new long[list.Totals.OwnerCount];
+        bool any = false;
+        for (int id = 1; id < counts.Length; id++)
+        {
+            any |= list.Totals.Owner(id).Totals.Areas >= EqualAreasMin;
+        }
+
+        if (!any || list.Addresses != AddressState.Real)
+        {
+            return;
+        }
+
+        for (int i = 0; i < list.Areas.Count; i++)
+        {
+            ref readonly AreaSlot area = ref list.Areas[i];
+            if (area.SizeBytes == list.Totals.Owner(area.Caller).MajorityBytes && (area.Flags & AreaFlags.Unpurged) == AreaFlags.None)
+            {
+                counts[area.Caller]++;
+            }
+        }
+
+        foreach (OwnerRow owner in list.Owners)
+        {
+            if (owner.Id == 0 || counts[owner.Id] < EqualAreasMin)
+            {
+                continue;
+            }
+
+            ulong each = list.Totals.Owner(owner.Id).MajorityBytes;
+            ulong bytes = (ulong)counts[owner.Id] * each;
+            KnownCaller? known = owner.Known;
+            string what = $"{owner.Name} has {Grouped((ulong)counts[owner.Id])} areas of {Grouped(each)} bytes ({Text(bytes)})";
+            if (known?.OneEach is { } one)
+            {
+                findings.Add(new Finding("equal-areas", Severity.Info, $"{what}. Normal as long as there are as many: one for each {one}.", []));
+            }
+            else
+            {
+                // A share of all addresses in use that no list of a healthy machine was seen to exceed.
+                bool heavy = counts[owner.Id] >= 4 * EqualAreasMin && bytes * 4 > list.Live.Bytes;
+                findings.Add(new Finding("equal-areas", heavy ? Severity.Warning : Severity.Notice,
+                    $"{what}, and nothing is known that would need so many. If the number grows from list to list, this owner does not free what it allocates.", []));
+            }
+        }
+    }
+
+    private static int HashSize(int count)
+    {
+        int size = 16;
+        while (size < count * 2)
+        {
+            size *= 2;
+        }
+
+        return size;
+    }
+}
