@@ -1,5 +1,6 @@
 using VmScope.Kernels;
 using VmScope.Layout;
+using VmScope.Sources;
 
 namespace VmScope.Analysis;
 
@@ -47,4 +48,57 @@ public sealed record ExplainFacts
 
     /// <summary>The layout computed from everything above; null when that is not possible.</summary>
     public KernelLayout? Predicted { get; init; }
+
+    /// <summary>What a bundle says beside its list.</summary>
+    public static ExplainFacts From(EvidenceBundle bundle)
+    {
+        if (bundle.Kind is EvidenceKind.SingleFile or EvidenceKind.StandardInput)
+        {
+            // A list that comes alone: looking for the other files would only cost start-up.
+            return None;
+        }
+
+        ExplainFacts facts = new()
+        {
+            Kernel = bundle.Kernel,
+            Architecture = bundle.Architecture,
+            Config = bundle.Config,
+            CommandLine = bundle.CommandLine,
+            VmallocTotalKiB = bundle.Meminfo?.VmallocTotalKiB,
+            VmallocUsedKiB = bundle.Meminfo?.VmallocUsedKiB,
+            MemTotalKiB = bundle.Meminfo?.MemTotalKiB,
+            PageBytes = bundle.Kernel is null && bundle.Config == KernelConfig.Nothing ? null : bundle.PageSize.Bytes,
+            PossibleCpus = bundle.Cpus.PossibleCount,
+            BootLogVmalloc = Printed(bundle, "vmalloc"),
+            BootLogModules = Printed(bundle, "modules"),
+            PercpuUnitBytes = bundle.Dmesg?.Percpu?.UnitBytes,
+        };
+        return facts with { Predicted = facts.BootLogVmalloc is null ? Predict(bundle) : null };
+    }
+
+    private static (ulong Start, ulong EndExclusive)? Printed(EvidenceBundle bundle, string label) =>
+        bundle.Dmesg?.LayoutOf(label) is { Start: { } start, End: { } end } && end > start
+            // An odd address is a last byte, as x86-64 gives it.
+            ? (start.Value, (end.Value & 1) != 0 ? unchecked(end.Value + 1) : end.Value)
+            : null;
+
+    private static KernelLayout? Predict(EvidenceBundle bundle)
+    {
+        // x86-64 needs none: its window has one place, or a random one that only the rows show.
+        if (bundle.Kernel is null || bundle.Architecture is Architecture.Unknown or Architecture.X64)
+        {
+            return null;
+        }
+
+        try
+        {
+            return LayoutPredictor.Predict(bundle.Inputs.ToLayoutInputs(bundle.Name)) is LayoutAnswer.Predicted predicted
+                ? predicted.Layout
+                : null;
+        }
+        catch (EvidenceException)
+        {
+            return null;
+        }
+    }
 }

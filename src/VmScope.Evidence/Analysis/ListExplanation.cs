@@ -60,6 +60,9 @@ public sealed class ListExplanation
     /// <summary>The list's name.</summary>
     public string File { get; }
 
+    /// <summary>What to call the evidence.</summary>
+    public string Source { get; private init; } = "";
+
     /// <summary>Owners and unknown words by number.</summary>
     public TextTable Texts { get; }
 
@@ -130,8 +133,9 @@ public sealed class ListExplanation
     /// <param name="file">Its name.</param>
     /// <param name="facts">What else is known.</param>
     /// <param name="options">What to keep.</param>
+    /// <param name="source">What to call the evidence; the file's name when left out.</param>
     /// <exception cref="EvidenceException">No line of it is a row.</exception>
-    public static ListExplanation Read(Stream stream, string file, ExplainFacts facts, ExplainOptions options)
+    public static ListExplanation Read(Stream stream, string file, ExplainFacts facts, ExplainOptions options, string? source = null)
     {
         TextTable texts = new();
         DiagnosticList diagnostics = new();
@@ -144,7 +148,7 @@ public sealed class ListExplanation
             throw new EvidenceException($"{file}: none of its {lines} lines is a row of /proc/vmallocinfo");
         }
 
-        return new ListExplanation(facts, file, texts, diagnostics, totals, watch, options.KeepAllGaps);
+        return new ListExplanation(facts, file, texts, diagnostics, totals, watch, options.KeepAllGaps) { Source = source ?? file };
     }
 
     /// <summary>An area as the list would print its beginning: range, size, owner.</summary>

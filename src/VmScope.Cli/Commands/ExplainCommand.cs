@@ -1,0 +1,77 @@
+using System.CommandLine;
+using System.Globalization;
+using VmScope.Cli.Output;
+
+namespace VmScope.Cli.Commands;
+
+/// <summary><c>vmscope explain</c>: what fills the vmalloc area.</summary>
+internal static class ExplainCommand
+{
+    internal const string Name = "explain";
+
+    internal static Command Create(Terminal terminal)
+    {
+        Argument<string?> evidence = EvidenceArgument.Create();
+        Option<string?> sample = new("--sample") { Description = $"Explain a built-in list instead: {Samples.Names}", HelpName = "name" };
+        Option<bool> json = new("--json") { Description = "Print JSON (docs/json.md)" };
+        Option<bool> csv = new("--csv") { Description = "Print the table chosen by --by as CSV" };
+        Option<bool> all = new("--all") { Description = "List every owner and every gap, not only the largest" };
+        Option<string> by = new("--by") { Description = "Sum by caller, module, kind or node, or list the gaps", HelpName = "what", DefaultValueFactory = _ => "caller" };
+        by.AcceptOnlyFromAmong("caller", "module", "kind", "node", "gap");
+        Option<string> sort = new("--sort") { Description = "Order by bytes, areas, pages or name", HelpName = "key", DefaultValueFactory = _ => "bytes" };
+        sort.AcceptOnlyFromAmong("bytes", "areas", "pages", "name");
+        Option<string?> area = new("--area") { Description = "Explain one address: its area, page, guard page or hole, and the neighbours", HelpName = "address" };
+        Option<bool> ascii = new("--ascii") { Description = "Draw with plain ASCII characters" };
+        Option<string> color = ColorChoice.Option();
+        Command command = new Command(Name, "Explain /proc/vmallocinfo: owners, gaps, the largest hole, and what looks wrong.")
+        {
+            evidence, sample, json, csv, all, by, sort, area, ascii, color,
+        }.WithExamples(
+            new Example("sudo vmscope explain", "this machine"),
+            new Example($"vmscope explain --sample {Samples.All[0].Name}", "a built-in list, without root"),
+            new Example("vmscope explain bundle.tar.gz --all", "every owner and gap of a collected bundle"),
+            new Example("vmscope explain list.txt --area 0xffffc9000072b000", "what is at this address"),
+            new Example("ssh host sudo cat /proc/vmallocinfo | vmscope explain - --json", "another machine, for a script"));
+        command.SetAction(parsed => ExplainRun.Run(new ExplainSettings
+        {
+            Evidence = parsed.GetValue(evidence),
+            Sample = parsed.GetValue(sample),
+            Json = parsed.GetValue(json),
+            Csv = parsed.GetValue(csv),
+            All = parsed.GetValue(all),
+            Ascii = parsed.GetValue(ascii),
+            By = ParseGrouping(parsed.GetValue(by)!),
+            Sort = ParseOrder(parsed.GetValue(sort)!),
+            Address = parsed.GetValue(area) is { } text ? ParseAddress(text) : null,
+            Color = parsed.GetValue(color)!,
+        }, terminal));
+        return command;
+    }
+
+    private static Grouping ParseGrouping(string text) => text switch
+    {
+        "module" => Grouping.Module,
+        "kind" => Grouping.Kind,
+        "node" => Grouping.Node,
+        "gap" => Grouping.Gap,
+        _ => Grouping.Caller,
+    };
+
+    private static OwnerOrder ParseOrder(string text) => text switch
+    {
+        "areas" => OwnerOrder.Areas,
+        "pages" => OwnerOrder.Pages,
+        "name" => OwnerOrder.Name,
+        _ => OwnerOrder.Bytes,
+    };
+
+    /// <summary>Reads an address: hexadecimal, with or without 0x.</summary>
+    /// <exception cref="UsageException">It is none.</exception>
+    internal static ulong ParseAddress(string text)
+    {
+        string digits = text.StartsWith("0x", StringComparison.OrdinalIgnoreCase) ? text[2..] : text;
+        return ulong.TryParse(digits, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out ulong address)
+            ? address
+            : throw new UsageException($"'{text}' is no address; give up to 16 hexadecimal digits, with or without 0x");
+    }
+}

@@ -1,0 +1,330 @@
+using System.Globalization;
+using System.Text;
+using VmScope.Analysis;
+using VmScope.Cli.Commands;
+using VmScope.Kernels;
+
+namespace VmScope.Cli.Output.Explain;
+
+/// <summary>An explained list for people: what a reader sees first comes first.</summary>
+internal sealed partial class ExplainText
+{
+    private const int OwnersShown = 14;
+    private const int GapsShown = 8;
+    private readonly ListExplanation _list;
+    private readonly ExplainSettings _settings;
+    private readonly TextWriter _out;
+    private readonly int _width;
+    private readonly Paint _paint;
+    private readonly bool _ascii;
+
+    internal ExplainText(ListExplanation list, ExplainSettings settings, Terminal terminal)
+    {
+        (_list, _settings, _out) = (list, settings, terminal.Out);
+        _width = Math.Clamp(terminal.Width, 40, 160);
+        _paint = new Paint(ColorChoice.Resolve(settings.Color, terminal));
+        _ascii = settings.Ascii;
+    }
+
+    private string Dash => _ascii ? "-" : "–";
+
+    internal void Write()
+    {
+        Header();
+        if (_settings.Address is { } address)
+        {
+            Address(address);
+            return;
+        }
+
+        foreach (WindowAccount account in _list.Windows)
+        {
+            Window(account);
+        }
+
+        Outside();
+        _out.WriteLine();
+        if (_settings.By == Grouping.Gap)
+        {
+            Gaps();
+        }
+        else
+        {
+            Owners();
+            Gaps();
+        }
+
+        Findings();
+        NextSteps();
+    }
+
+    private void Header()
+    {
+        StringBuilder line = new();
+        line.Append(_list.Facts.Kernel is { } kernel ? $"Linux {kernel.Release}" : "Linux, version not known");
+        if (_list.Facts.Kernel is { } known && !known.Release.StartsWith(known.Version.ToString(), StringComparison.Ordinal))
+        {
+            line.Append(CultureInfo.InvariantCulture, $" (upstream {known.Version})");
+        }
+
+        line.Append(", ").Append(_list.Architecture == Architecture.Unknown ? "architecture not known" : _list.Architecture.Name());
+        if (!_list.ArchitectureWasTold && _list.Architecture != Architecture.Unknown)
+        {
+            line.Append(" by its addresses");
+        }
+
+        line.Append(CultureInfo.InvariantCulture, $", {_list.PageBytes / 1024} KiB pages");
+        _out.WriteLine(_paint.Bold(SafeText.Line(line.ToString())) + "   " + _paint.Dim(SafeText.Line(_list.Source)));
+        AreaTotals live = _list.Live;
+        Block("", string.Create(CultureInfo.InvariantCulture,
+            $"{live.Areas:N0} {(live.Areas == 1 ? "area" : "areas")}: {SizeText.Short(live.Bytes)} of addresses, {SizeText.Short(live.GuardBytes)} of them guard pages; {SizeText.Short(live.Pages * _list.PageBytes)} of memory.")
+            + (_list.Unpurged.Areas > 0
+                ? string.Create(CultureInfo.InvariantCulture, $" {_list.Unpurged.Areas:N0} more are freed but not purged ({SizeText.Short(_list.Unpurged.Bytes)}).")
+                : "")
+            + (_list.Addresses == AddressState.Hashed ? " Addresses are hashed: see below what that leaves open."
+                : _list.Addresses == AddressState.Hidden ? " Addresses are hidden: see below." : ""));
+    }
+
+    private void Window(WindowAccount account)
+    {
+        AddressWindow window = account.Window;
+        _out.WriteLine();
+        double used = 100.0 * account.CoveredBytes / window.Bytes;
+        string share = used is > 0 and < 0.1 ? "under 0.1 %" : used.ToString("0.#", CultureInfo.InvariantCulture) + " %";
+        _out.WriteLine($"{_paint.Bold(window.Name)}  {_list.Hex(window.Start)} {Dash} {_list.Hex(window.EndExclusive)}  {SizeText.Short(window.Bytes)}");
+        Block("  ", $"{SizeText.Short(account.CoveredBytes)} used ({share}), {SizeText.Short(account.FreeBytes)} free in {SizeText.Grouped((ulong)account.Holes)} {(account.Holes == 1 ? "hole" : "holes")}, the largest "
+            + $"{SizeText.Short(account.LargestHole.Bytes)} at {_list.Hex(account.LargestHole.Start)}{Fragmentation(account)}");
+        Block("  ", $"bounds {AddressWindow.Word(window.Sureness)}: {window.Source}", dim: true);
+        int cells = _width - 4;
+        WindowBar whole = new(_list, window.Start, window.Bytes, cells);
+        _out.WriteLine("  " + whole.Draw(_paint, _ascii));
+        ulong zoomBytes = account.LargestHole.Start - window.Start;
+        if (account.LargestHole.Bytes > window.Bytes / 2 && zoomBytes > 0 && zoomBytes < window.Bytes / 4)
+        {
+            WindowBar zoom = new(_list, window.Start, zoomBytes, cells);
+            _out.WriteLine("  " + zoom.Draw(_paint, _ascii));
+            Block("  ", $"above: the whole window, {SizeText.Short(window.Bytes / (ulong)cells)} a cell; below it: the {SizeText.Short(zoomBytes)} up to the largest hole, {SizeText.Short(Math.Max(1, zoomBytes / (ulong)cells))} a cell", dim: true);
+            _out.WriteLine("  " + WindowBar.Legend(_paint, _ascii, whole, zoom));
+        }
+        else
+        {
+            Block("  ", $"to scale, {SizeText.Short(Math.Max(1, window.Bytes / (ulong)cells))} a cell", dim: true);
+            _out.WriteLine("  " + WindowBar.Legend(_paint, _ascii, whole));
+        }
+    }
+
+    private static string Fragmentation(WindowAccount account)
+    {
+        if (account.FreeBytes == 0 || account.Holes < 2)
+        {
+            return "";
+        }
+
+        double fragmentation = 1 - ((double)account.LargestHole.Bytes / account.FreeBytes);
+        return fragmentation < 0.005 ? "" : string.Create(CultureInfo.InvariantCulture, $" (external fragmentation {fragmentation:0.00}: 1 - largest / free)");
+    }
+
+    private void Outside()
+    {
+        if (_list.OutsideAreas > 0)
+        {
+            _out.WriteLine();
+            Block("", string.Create(CultureInfo.InvariantCulture,
+                $"{_list.OutsideAreas:N0} {(_list.OutsideAreas == 1 ? "area" : "areas")} ({SizeText.Short(_list.OutsideBytes)}) outside these windows, from {_list.Hex(_list.FirstOutside.Start)} on."));
+        }
+    }
+
+    private void Owners()
+    {
+        List<OwnerLine> lines = OwnerLines.Of(_list, _settings.By, _settings.Sort);
+        int shown = _settings.All ? lines.Count : Math.Min(lines.Count, OwnersShown);
+        string what = _settings.By switch
+        {
+            Grouping.Module => "module",
+            Grouping.Kind => "kind",
+            Grouping.Node => "node",
+            Grouping.Caller or Grouping.Gap => "owner",
+        };
+        bool isNode = _settings.By == Grouping.Node;
+        TextTable table = new(("areas", Side.Right), (isNode ? "memory" : "addresses", Side.Right), (isNode ? "pages" : "memory", Side.Right),
+            (what, Side.Left), ("what it is", Side.Left));
+        ulong restBytes = 0;
+        long restAreas = 0;
+        for (int i = 0; i < lines.Count; i++)
+        {
+            OwnerLine line = lines[i];
+            if (i >= shown)
+            {
+                restBytes += line.Totals.Bytes;
+                restAreas += line.Totals.Areas;
+                continue;
+            }
+
+            table.Add(
+                SizeText.Grouped((ulong)line.Totals.Areas),
+                SizeText.Short(line.Totals.Bytes),
+                isNode ? SizeText.Grouped(line.Totals.Pages) : line.Totals.Pages == 0 ? Dash : SizeText.Short(line.Totals.Pages * _list.PageBytes),
+                Shorten(line.Name, Math.Max(24, _width / 3)),
+                line.Meaning(_list));
+        }
+
+        Title($"Who owns it, by {what}");
+        table.Write(_out, _width, "  ");
+        if (restAreas > 0)
+        {
+            _out.WriteLine(_paint.Dim($"  {SizeText.Grouped((ulong)restAreas)} areas ({SizeText.Short(restBytes)}) of {lines.Count - shown} more; --all lists them"));
+        }
+
+        _out.WriteLine();
+    }
+
+    private void Gaps()
+    {
+        foreach (WindowAccount account in _list.Windows)
+        {
+            Title(account.Window.Name == "vmalloc" ? "What the gaps are" : $"Gaps of the {account.Window.Name} window");
+            TextTable kinds = new(("gaps", Side.Right), ("bytes", Side.Right), ("kind", Side.Left), ("what it is", Side.Left));
+            for (int kind = 0; kind < GapKinds.Count; kind++)
+            {
+                if (account.CountByGapKind[kind] > 0)
+                {
+                    kinds.Add(SizeText.Grouped((ulong)account.CountByGapKind[kind]), SizeText.Short(account.BytesByGapKind[kind]),
+                        GapKinds.Name((GapKind)kind), GapKinds.Meaning((GapKind)kind));
+                }
+            }
+
+            kinds.Write(_out, _width, "  ");
+            bool every = _settings.All || _settings.By == Grouping.Gap;
+            if (account.Window.Name == "vmalloc" || every)
+            {
+                GapTable(account, every);
+            }
+
+            Histogram(account);
+            _out.WriteLine();
+        }
+    }
+
+    private void GapTable(WindowAccount account, bool every)
+    {
+        ReadOnlySpan<Gap> gaps = every ? account.All : account.Largest;
+        int shown = every ? gaps.Length : Math.Min(gaps.Length, GapsShown);
+        if (shown == 0)
+        {
+            return;
+        }
+
+        _out.WriteLine(_paint.Dim(every ? "  in address order:" : "  the largest:"));
+        TextTable table = new(("start", Side.Left), ("end", Side.Left), ("bytes", Side.Right), ("kind", Side.Left), ("", Side.Left));
+        for (int i = 0; i < shown; i++)
+        {
+            Gap gap = gaps[i];
+            table.Add(_list.Hex(gap.Start), _list.Hex(gap.EndExclusive), SizeText.Grouped(gap.Bytes), GapKinds.Name(gap.Kind),
+                gap.NextAlignBytes > 0 ? $"the area above is aligned to {SizeText.Short(gap.NextAlignBytes)}" : SizeText.Short(gap.Bytes));
+        }
+
+        table.Write(_out, _width, "  ");
+    }
+
+    private void Histogram(WindowAccount account)
+    {
+        if (account.Holes < 5)
+        {
+            return;
+        }
+
+        _out.WriteLine(_paint.Dim("  holes by size (each row from this size up to twice as much):"));
+        long most = 1;
+        for (int log2 = 0; log2 < 64; log2++)
+        {
+            most = Math.Max(most, account.HistogramAt(log2).Count);
+        }
+
+        int room = Math.Max(10, Math.Min(40, _width - 40));
+        for (int log2 = 0; log2 < 64; log2++)
+        {
+            (long count, ulong bytes) = account.HistogramAt(log2);
+            if (count > 0)
+            {
+                int length = (int)Math.Max(1, count * room / most);
+                _out.WriteLine($"  {SizeText.Short(1UL << log2),8}  {SizeText.Grouped((ulong)count),9}  {SizeText.Short(bytes),9}  {_paint.Foreground(39, new string(_ascii ? '#' : '▇', length))}");
+            }
+        }
+    }
+
+    private void Findings()
+    {
+        if (_list.Findings.Count == 0)
+        {
+            return;
+        }
+
+        Title("Findings");
+        foreach (Finding finding in _list.Findings)
+        {
+            (string word, int color) = finding.Severity switch
+            {
+                Severity.Error => ("error", 196),
+                Severity.Warning => ("warning", 208),
+                Severity.Notice => ("notice", 39),
+                Severity.Info => ("info", 244),
+            };
+            string label = $"  {word,-7} ";
+            TextBlock.Write(_out, _paint.Foreground(color, label), label.Length, SafeText.Line(finding.Text), _width, label.Length);
+            int shown = _settings.All ? finding.Areas.Count : Math.Min(finding.Areas.Count, finding.HasWeight ? 6 : 2);
+            for (int i = 0; i < shown; i++)
+            {
+                string area = SafeText.Line(finding.Areas[i]);
+                int room = _width - label.Length - 2;
+                _out.WriteLine(new string(' ', label.Length + 2) + _paint.Dim(area.Length > room ? area[..room] : area));
+            }
+        }
+
+        _out.WriteLine();
+    }
+
+    private void NextSteps()
+    {
+        Title("Next");
+        string evidence = _settings.Sample is { } sample ? $" --sample {sample}" : _settings.Evidence is { } path ? " " + SafeText.Line(path) : "";
+        if (_list.Addresses == AddressState.Real && _list.Vmalloc is { } account)
+        {
+            Step($"vmscope fit 1M{evidence}", "would one more mebibyte find room?");
+            if (account.Areas > 0 && account.FirstIndex < _list.Areas.Count)
+            {
+                Step($"vmscope explain{evidence} --area {_list.Hex(_list.Areas[account.FirstIndex].Start)}", "what is at an address, and beside it");
+            }
+        }
+
+        Step($"vmscope explain{evidence} --by kind", "the same sums by kind; also module, node, gap");
+        Step($"vmscope explain{evidence} --json", "for scripts");
+        if (_list.Addresses != AddressState.Real)
+        {
+            Step("sudo sysctl kernel.kptr_restrict=1", "then read the list again as root for real addresses");
+        }
+    }
+
+    private void Step(string command, string what) => Block("  ", $"{command}   {what}");
+
+    private void Title(string text) => _out.WriteLine(_paint.Bold(text));
+
+    private void Block(string indent, string text, bool dim = false)
+    {
+        string safe = SafeText.Line(text);
+        if (dim)
+        {
+            using StringWriter plain = new() { NewLine = "\n" };
+            TextBlock.Write(plain, indent, indent.Length, safe, _width, indent.Length);
+            foreach (string line in plain.ToString().TrimEnd('\n').Split('\n'))
+            {
+                _out.WriteLine(_paint.Dim(line));
+            }
+
+            return;
+        }
+
+        TextBlock.Write(_out, indent, indent.Length, safe, _width, indent.Length);
+    }
+
+    private static string Shorten(string name, int most) => name.Length <= most ? name : string.Concat(name.AsSpan(0, most - 3), "...");
+}

@@ -1,0 +1,54 @@
+using System.Buffers;
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+
+namespace VmScope.Cli.Output;
+
+/// <summary>Writes JSON to a text writer: sizes as integers, addresses as "0x…" strings, indented for people.</summary>
+internal sealed class JsonText : IDisposable
+{
+    private const int FlushBytes = 64 * 1024;
+    private readonly ArrayBufferWriter<byte> _buffer = new(FlushBytes);
+    private readonly TextWriter _writer;
+
+    internal JsonText(TextWriter writer)
+    {
+        _writer = writer;
+        Json = new Utf8JsonWriter(_buffer, new JsonWriterOptions { Indented = true, NewLine = "\n" });
+    }
+
+    /// <summary>The writer proper.</summary>
+    internal Utf8JsonWriter Json { get; }
+
+    /// <summary>Writes an address.</summary>
+    internal void Address(string name, ulong address) => Json.WriteString(name, Hex(address));
+
+    /// <summary>Writes an exclusive end: 0 stands for the top of the 64-bit space.</summary>
+    internal void End(string name, ulong end) => Json.WriteString(name, end == 0 ? "0x10000000000000000" : Hex(end));
+
+    /// <summary>Hands on what is written so far, so that a long answer is not kept whole.</summary>
+    internal void FlushSome()
+    {
+        if (Json.BytesPending + _buffer.WrittenCount > FlushBytes)
+        {
+            Drain();
+        }
+    }
+
+    public void Dispose()
+    {
+        Drain();
+        Json.Dispose();
+        _writer.Write('\n');
+    }
+
+    private static string Hex(ulong address) => "0x" + address.ToString("x", CultureInfo.InvariantCulture);
+
+    private void Drain()
+    {
+        Json.Flush();
+        _writer.Write(Encoding.UTF8.GetString(_buffer.WrittenSpan));
+        _buffer.ResetWrittenCount();
+    }
+}
