@@ -13,6 +13,8 @@ internal static class CommandTable
 {
     internal static readonly CommandEntry[] Entries =
     [
+        new(ExplainCommand.Name, ExplainCommand.Create),
+        new(FitCommand.Name, FitCommand.Create),
         new("watch", WatchCommand.Create),
         new(CollectCommand.Name, CollectCommand.Create),
         new(CompletionCommand.Name, CompletionCommand.Create),

@@ -1,6 +1,5 @@
 using System.Text;
 using VmScope.Analysis;
-using VmScope.Vmalloc;
 
 namespace VmScope.Cli.Output;
 
@@ -160,7 +159,7 @@ internal sealed class WindowBar
         }
     }
 
-    private int CellOf(ulong offset) => (int)Math.Min((UInt128)offset * (uint)_cells / _length, (UInt128)(_cells - 1));
+    private int CellOf(ulong offset) => (int)UInt128.Min((UInt128)offset * (uint)_cells / _length, (uint)(_cells - 1));
 
     /// <summary>The first offset that falls into a cell.</summary>
     private ulong CellStart(int cell) => (ulong)((((UInt128)_length * (uint)cell) + (uint)(_cells - 1)) / (uint)_cells);

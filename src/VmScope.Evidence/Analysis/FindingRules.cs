@@ -185,9 +185,9 @@ internal static partial class FindingRules
             ulong each = chunkBytes / (ulong)cpus;
             arithmetic = chunkBytes % (ulong)cpus == 0 || list.Facts.PercpuUnitBytes is > 0
                 ? list.Facts.PercpuUnitBytes is > 0 and ulong unit && unit * (ulong)cpus == chunkBytes
-                    ? $" {cpus} possible processors with {Grouped(unit)} bytes each make {Grouped(chunkBytes)}: as the boot log says."
-                    : $" For {cpus} possible processors that is {Grouped(each)} bytes each."
-                : $" {Grouped(chunkBytes)} bytes do not divide by {cpus} possible processors: a chunk of a machine with several memory nodes has one area per node.";
+                    ? $" {Count(cpus, "possible processor", "possible processors")} with {Grouped(unit)} bytes each make {Grouped(chunkBytes)}: as the boot log says."
+                    : $" For {Count(cpus, "possible processor", "possible processors")} that is {Grouped(each)} bytes each."
+                : $" {Grouped(chunkBytes)} bytes do not divide by {Count(cpus, "possible processor", "possible processors")}: a chunk of a machine with several memory nodes has one area per node.";
         }
 
         findings.Add(new Finding("percpu-chunks", Severity.Info,
