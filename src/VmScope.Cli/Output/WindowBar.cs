@@ -132,13 +132,13 @@ internal sealed class WindowBar
         return share > 0.75 ? '█' : share > 0.5 ? '▓' : share > 0.25 ? '▒' : '░';
     }
 
-    private static BarKind Kind(ListExplanation list, in AreaSlot area) => AreaKinds.Of(area.Flags) switch
+    private static BarKind Kind(ListExplanation list, in AreaSlot area) => ListedKinds.Of(area.Flags) switch
     {
-        AreaKind.Unpurged => BarKind.Unpurged,
-        AreaKind.VmMapRam => BarKind.MapRam,
-        AreaKind.Ioremap => BarKind.Ioremap,
-        AreaKind.Vmalloc or AreaKind.Unnamed => area.Caller != 0 && list.IsPercpu(area.Caller) ? BarKind.Percpu : BarKind.Vmalloc,
-        AreaKind.Vmap or AreaKind.DmaCoherent or AreaKind.Sparse => BarKind.Vmap,
+        ListedKind.Unpurged => BarKind.Unpurged,
+        ListedKind.VmMapRam => BarKind.MapRam,
+        ListedKind.Ioremap => BarKind.Ioremap,
+        ListedKind.Vmalloc or ListedKind.Unnamed => area.Caller != 0 && list.IsPercpu(area.Caller) ? BarKind.Percpu : BarKind.Vmalloc,
+        ListedKind.Vmap or ListedKind.DmaCoherent or ListedKind.Sparse => BarKind.Vmap,
     };
 
     private void Add(BarKind kind, ulong offset, ulong bytes)

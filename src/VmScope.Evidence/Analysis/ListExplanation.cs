@@ -88,9 +88,9 @@ public sealed class ListExplanation
     public AreaTotals Live => _totals.Live;
 
     /// <summary>Sums of the unpurged areas.</summary>
-    public AreaTotals Unpurged => _totals.Kinds[(int)AreaKind.Unpurged];
+    public AreaTotals Unpurged => _totals.Kinds[(int)ListedKind.Unpurged];
 
-    /// <summary>Sums by <see cref="AreaKind"/>.</summary>
+    /// <summary>Sums by <see cref="ListedKind"/>.</summary>
     public ReadOnlySpan<AreaTotals> Kinds => _totals.Kinds;
 
     /// <summary>Sums by NUMA node; bytes are memory there.</summary>
@@ -153,11 +153,11 @@ public sealed class ListExplanation
 
     /// <summary>An area as the list would print its beginning: range, size, owner.</summary>
     public string Describe(in AreaSlot area) =>
-        $"{Hex(area.Start)}-{Hex(area.End)} {area.SizeBytes} {(area.Caller == 0 ? AreaKinds.Name(AreaKinds.Of(area.Flags)) : Texts.Text(area.Caller))}";
+        $"{Hex(area.Start)}-{Hex(area.End)} {area.SizeBytes} {(area.Caller == 0 ? ListedKinds.Name(ListedKinds.Of(area.Flags)) : Texts.Text(area.Caller))}";
 
     /// <summary>A row as the list would print its beginning: range, size, owner.</summary>
     internal string Describe(in VmallocRow row) =>
-        $"{Hex(row.Start)}-{Hex(row.End)} {row.SizeBytes} {(row.Caller == 0 ? AreaKinds.Name(AreaKinds.Of(row.Flags)) : Texts.Text(row.Caller))}";
+        $"{Hex(row.Start)}-{Hex(row.End)} {row.SizeBytes} {(row.Caller == 0 ? ListedKinds.Name(ListedKinds.Of(row.Flags)) : Texts.Text(row.Caller))}";
 
     /// <summary>An address with as many digits as the list uses.</summary>
     public string Hex(ulong address) => _totals.AddressDigits <= 8 ? $"0x{address:x8}" : $"0x{address:x16}";

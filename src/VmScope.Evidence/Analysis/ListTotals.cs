@@ -45,7 +45,7 @@ internal sealed class ListTotals : VmallocRowSink
     private readonly TextTable _texts;
     private OwnerTotals[] _owners = new OwnerTotals[64];
     private int _ownerCount;
-    private readonly AreaTotals[] _kinds = new AreaTotals[AreaKinds.Count];
+    private readonly AreaTotals[] _kinds = new AreaTotals[ListedKinds.Count];
     private AreaTotals[] _nodes = new AreaTotals[8];
     private VmallocRow _previous;
     private bool _hasPrevious;
@@ -97,7 +97,7 @@ internal sealed class ListTotals : VmallocRowSink
             AreaTotals sum = default;
             for (int kind = 0; kind < _kinds.Length; kind++)
             {
-                if (kind != (int)AreaKind.Unpurged)
+                if (kind != (int)ListedKind.Unpurged)
                 {
                     sum.Areas += _kinds[kind].Areas;
                     sum.Bytes = unchecked(sum.Bytes + _kinds[kind].Bytes);
@@ -135,7 +135,7 @@ internal sealed class ListTotals : VmallocRowSink
     }
 
     /// <summary>The guard page of an area in bytes; 0 without one.</summary>
-    internal ulong GuardBytesOf(in VmallocRow row, bool ownerHasNoGuard) => GuardBytes(row, AreaKinds.Of(row.Flags), ownerHasNoGuard);
+    internal ulong GuardBytesOf(in VmallocRow row, bool ownerHasNoGuard) => GuardBytes(row, ListedKinds.Of(row.Flags), ownerHasNoGuard);
 
     /// <summary>Whether an owner's areas have no guard page, from what is known of it.</summary>
     private bool OwnerHasNoGuard(int caller) => caller != 0 && KnownCallers.HasNoGuard(_texts.Bytes(caller));
@@ -162,11 +162,11 @@ internal sealed class ListTotals : VmallocRowSink
             Areas.Add(row.Start, row.End, row.Caller, row.Flags);
         }
 
-        AreaKind kind = AreaKinds.Of(row.Flags);
+        ListedKind kind = ListedKinds.Of(row.Flags);
         ref OwnerTotals owner = ref OwnerOf(row.Caller);
         ulong guard = GuardBytes(row, kind, owner.HasNoGuard);
         Sum(ref _kinds[(int)kind], row, guard);
-        if (kind == AreaKind.Unpurged)
+        if (kind == ListedKind.Unpurged)
         {
             return;
         }
@@ -203,7 +203,7 @@ internal sealed class ListTotals : VmallocRowSink
     /// Source: mm/vmalloc.c, __get_vm_area_node() adds it; vm_map_ram(), pcpu_get_vm_areas() and areas registered
     /// before vmalloc_init() have none, 2.6.28 to 7.1.
     /// </remarks>
-    private ulong GuardBytes(in VmallocRow row, AreaKind kind, bool ownerHasNoGuard)
+    private ulong GuardBytes(in VmallocRow row, ListedKind kind, bool ownerHasNoGuard)
     {
         if ((row.Flags & AreaFlags.HasPages) != AreaFlags.None)
         {
@@ -212,13 +212,13 @@ internal sealed class ListTotals : VmallocRowSink
             return row.SizeBytes > mapped ? PageBytes : 0;
         }
 
-        if (ownerHasNoGuard && kind == AreaKind.Vmap && row.SizeBytes % ImageSegmentAlign == PageBytes)
+        if (ownerHasNoGuard && kind == ListedKind.Vmap && row.SizeBytes % ImageSegmentAlign == PageBytes)
         {
             // The last segment of an arm64 image has a guard page; the others are whole multiples of the alignment.
             return PageBytes;
         }
 
-        bool none = ownerHasNoGuard || kind is AreaKind.VmMapRam or AreaKind.Unpurged || row.SizeBytes <= PageBytes;
+        bool none = ownerHasNoGuard || kind is ListedKind.VmMapRam or ListedKind.Unpurged || row.SizeBytes <= PageBytes;
         return none ? 0 : PageBytes;
     }
 
@@ -296,7 +296,7 @@ internal struct OwnerTotals
 {
     internal AreaTotals Totals;
 
-    /// <summary>One bit for each <see cref="AreaKind"/> that occurs.</summary>
+    /// <summary>One bit for each <see cref="ListedKind"/> that occurs.</summary>
     internal uint Kinds;
 
     /// <summary>The size most of the areas have, if any size has a majority.</summary>

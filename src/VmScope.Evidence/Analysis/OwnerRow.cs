@@ -26,7 +26,7 @@ public sealed class OwnerRow
     /// <summary>Its sums.</summary>
     public AreaTotals Totals { get; }
 
-    /// <summary>One bit for each <see cref="AreaKind"/> among its areas.</summary>
+    /// <summary>One bit for each <see cref="ListedKind"/> among its areas.</summary>
     public uint Kinds { get; }
 
     /// <summary>What it is; null for one nobody described.</summary>

@@ -25,7 +25,7 @@ public sealed class WindowAccount
     private readonly ulong _pageBytes;
     private readonly ulong[] _bytesByGapKind = new ulong[GapKinds.Count];
     private readonly long[] _countByGapKind = new long[GapKinds.Count];
-    private readonly ulong[] _bytesByKind = new ulong[AreaKinds.Count];
+    private readonly ulong[] _bytesByKind = new ulong[ListedKinds.Count];
     private readonly long[] _histogramCount = new long[65];
     private readonly ulong[] _histogramBytes = new ulong[65];
     private readonly List<Overlap> _overlaps = [];
@@ -122,7 +122,7 @@ public sealed class WindowAccount
             highest = index - 1;
             cursor = liveEnd = Math.Min(_areas[highest].End - origin, length);
             CoveredBytes = cursor;
-            _bytesByKind[(int)AreaKinds.Of(_areas[highest].Flags)] += cursor;
+            _bytesByKind[(int)ListedKinds.Of(_areas[highest].Flags)] += cursor;
         }
 
         bool afterArea = liveEnd > 0;
@@ -166,7 +166,7 @@ public sealed class WindowAccount
             }
 
             CoveredBytes += end - from;
-            _bytesByKind[(int)AreaKinds.Of(area.Flags)] += end - from;
+            _bytesByKind[(int)ListedKinds.Of(area.Flags)] += end - from;
             if (from > liveEnd)
             {
                 NoteReclaimed(liveEnd, from);

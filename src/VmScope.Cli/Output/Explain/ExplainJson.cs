@@ -130,12 +130,12 @@ internal static class ExplainJson
     private static void WriteGroups(Utf8JsonWriter json, ListExplanation list)
     {
         json.WriteStartArray("kinds");
-        for (int kind = 0; kind < AreaKinds.Count; kind++)
+        for (int kind = 0; kind < ListedKinds.Count; kind++)
         {
             if (list.Kinds[kind].Areas > 0)
             {
                 json.WriteStartObject();
-                json.WriteString("kind", AreaKinds.Name((AreaKind)kind));
+                json.WriteString("kind", ListedKinds.Name((ListedKind)kind));
                 WriteTotals(json, list.Kinds[kind]);
                 json.WriteEndObject();
             }
@@ -380,7 +380,7 @@ internal static class ExplainJson
         json.WriteNumber("bytes", row.SizeBytes);
         json.WriteString("caller", caller?.Text);
         json.WriteString("module", caller?.Module);
-        json.WriteString("kind", AreaKinds.Name(AreaKinds.Of(row.Flags)));
+        json.WriteString("kind", ListedKinds.Name(ListedKinds.Of(row.Flags)));
         json.WriteNumber("pages", row.Pages);
         if (row.Has(AreaFlags.HasPhys))
         {

@@ -84,6 +84,6 @@ internal sealed partial class ExplainText
 
         ulong distance = isBelow ? unchecked(edge - row.End) : unchecked(row.Start - edge);
         string gap = distance == 0 ? "touches it" : $"{SizeText.Short(distance)} away";
-        Block("  ", $"{where}  {_list.Hex(row.Start)} {Dash} {_list.Hex(row.End)}  {(row.Caller == 0 ? AreaKinds.Name(AreaKinds.Of(row.Flags)) : _list.Texts.Text(row.Caller))} ({gap})");
+        Block("  ", $"{where}  {_list.Hex(row.Start)} {Dash} {_list.Hex(row.End)}  {(row.Caller == 0 ? ListedKinds.Name(ListedKinds.Of(row.Flags)) : _list.Texts.Text(row.Caller))} ({gap})");
     }
 }

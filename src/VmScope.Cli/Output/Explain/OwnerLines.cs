@@ -9,14 +9,14 @@ namespace VmScope.Cli.Output.Explain;
 /// <param name="Totals">The sums.</param>
 /// <param name="Owner">The owner's number; 0 when the line is not one owner.</param>
 /// <param name="Kind">The kind, for lines by kind; null otherwise.</param>
-internal sealed record OwnerLine(string Name, string? Module, AreaTotals Totals, int Owner, AreaKind? Kind)
+internal sealed record OwnerLine(string Name, string? Module, AreaTotals Totals, int Owner, ListedKind? Kind)
 {
     /// <summary>What it is, in words; empty when there is nothing to say.</summary>
     internal string Meaning(ListExplanation list)
     {
         if (Kind is { } kind)
         {
-            return AreaKinds.Meaning(kind);
+            return ListedKinds.Meaning(kind);
         }
 
         if (Owner == 0)
@@ -104,11 +104,11 @@ internal static class OwnerLines
     private static List<OwnerLine> ByKind(ListExplanation list)
     {
         List<OwnerLine> lines = [];
-        for (int kind = 0; kind < AreaKinds.Count; kind++)
+        for (int kind = 0; kind < ListedKinds.Count; kind++)
         {
             if (list.Kinds[kind].Areas > 0)
             {
-                lines.Add(new OwnerLine(AreaKinds.Name((AreaKind)kind), Module: null, list.Kinds[kind], Owner: 0, (AreaKind)kind));
+                lines.Add(new OwnerLine(ListedKinds.Name((ListedKind)kind), Module: null, list.Kinds[kind], Owner: 0, (ListedKind)kind));
             }
         }
 

@@ -3,7 +3,7 @@ using VmScope.Vmalloc;
 namespace VmScope.Analysis;
 
 /// <summary>What an area is, by the most telling of its words.</summary>
-public enum AreaKind
+public enum ListedKind
 {
     /// <summary>Memory of the area's own.</summary>
     Vmalloc,
@@ -31,77 +31,77 @@ public enum AreaKind
 }
 
 /// <summary>Names of kinds and what decides them.</summary>
-public static class AreaKinds
+public static class ListedKinds
 {
     /// <summary>How many kinds there are.</summary>
     public const int Count = 8;
 
     /// <summary>The kind of an area with these words.</summary>
-    public static AreaKind Of(AreaFlags flags)
+    public static ListedKind Of(AreaFlags flags)
     {
         // By far the most frequent first: this runs once for every row.
         AreaFlags words = flags & AreaFlags.Words;
         if ((words & ~AreaFlags.Vpages) == AreaFlags.Vmalloc)
         {
-            return AreaKind.Vmalloc;
+            return ListedKind.Vmalloc;
         }
 
         if ((words & AreaFlags.Unpurged) != AreaFlags.None)
         {
-            return AreaKind.Unpurged;
+            return ListedKind.Unpurged;
         }
 
         if ((words & AreaFlags.VmMapRam) != AreaFlags.None)
         {
-            return AreaKind.VmMapRam;
+            return ListedKind.VmMapRam;
         }
 
         if ((words & AreaFlags.Ioremap) != AreaFlags.None)
         {
-            return AreaKind.Ioremap;
+            return ListedKind.Ioremap;
         }
 
         if ((words & AreaFlags.DmaCoherent) != AreaFlags.None)
         {
-            return AreaKind.DmaCoherent;
+            return ListedKind.DmaCoherent;
         }
 
         if ((words & AreaFlags.Sparse) != AreaFlags.None)
         {
-            return AreaKind.Sparse;
+            return ListedKind.Sparse;
         }
 
         if ((words & AreaFlags.Vmap) != AreaFlags.None)
         {
-            return AreaKind.Vmap;
+            return ListedKind.Vmap;
         }
 
-        return (words & (AreaFlags.Vmalloc | AreaFlags.User)) != AreaFlags.None ? AreaKind.Vmalloc : AreaKind.Unnamed;
+        return (words & (AreaFlags.Vmalloc | AreaFlags.User)) != AreaFlags.None ? ListedKind.Vmalloc : ListedKind.Unnamed;
     }
 
     /// <summary>The name in JSON, CSV and tables: the kernel's own word.</summary>
-    public static string Name(AreaKind kind) => kind switch
+    public static string Name(ListedKind kind) => kind switch
     {
-        AreaKind.Vmalloc => "vmalloc",
-        AreaKind.Ioremap => "ioremap",
-        AreaKind.Vmap => "vmap",
-        AreaKind.DmaCoherent => "dma-coherent",
-        AreaKind.Sparse => "sparse",
-        AreaKind.VmMapRam => "vm_map_ram",
-        AreaKind.Unpurged => "unpurged",
-        AreaKind.Unnamed => "unnamed",
+        ListedKind.Vmalloc => "vmalloc",
+        ListedKind.Ioremap => "ioremap",
+        ListedKind.Vmap => "vmap",
+        ListedKind.DmaCoherent => "dma-coherent",
+        ListedKind.Sparse => "sparse",
+        ListedKind.VmMapRam => "vm_map_ram",
+        ListedKind.Unpurged => "unpurged",
+        ListedKind.Unnamed => "unnamed",
     };
 
     /// <summary>What such areas are, in one clause.</summary>
-    public static string Meaning(AreaKind kind) => kind switch
+    public static string Meaning(ListedKind kind) => kind switch
     {
-        AreaKind.Vmalloc => "memory allocated page by page, contiguous only in addresses",
-        AreaKind.Ioremap => "registers of devices and firmware tables; no RAM of its own",
-        AreaKind.Vmap => "pages allocated elsewhere, shown here at consecutive addresses",
-        AreaKind.DmaCoherent => "memory shared with a device",
-        AreaKind.Sparse => "a reserved range whose pages come and go",
-        AreaKind.VmMapRam => "a block cut into short-lived mappings; no guard page",
-        AreaKind.Unpurged => "freed; the addresses wait for the next purge, the memory is already back",
-        AreaKind.Unnamed => "the list does not say",
+        ListedKind.Vmalloc => "memory allocated page by page, contiguous only in addresses",
+        ListedKind.Ioremap => "registers of devices and firmware tables; no RAM of its own",
+        ListedKind.Vmap => "pages allocated elsewhere, shown here at consecutive addresses",
+        ListedKind.DmaCoherent => "memory shared with a device",
+        ListedKind.Sparse => "a reserved range whose pages come and go",
+        ListedKind.VmMapRam => "a block cut into short-lived mappings; no guard page",
+        ListedKind.Unpurged => "freed; the addresses wait for the next purge, the memory is already back",
+        ListedKind.Unnamed => "the list does not say",
     };
 }
