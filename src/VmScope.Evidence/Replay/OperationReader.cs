@@ -7,7 +7,7 @@ namespace VmScope.Replay;
 /// A kernel with the tracepoints tells each operation in one event; before 6.2 probes tell it in two, entry and return.
 /// A trace with both tells everything twice: then the tracepoints count, and of the probes only what they alone know.
 /// </remarks>
-internal sealed class OperationReader(TraceReader trace)
+internal sealed class OperationReader(TraceReader trace) : IOperationSource
 {
     /// <summary>Tasks between entry and return at the same time; more than any kernel has processors and stacks for.</summary>
     private const int OpenCallsMax = 1 << 16;
@@ -20,17 +20,25 @@ internal sealed class OperationReader(TraceReader trace)
     private bool _hasTracepoints;
     private ulong _lastProbeFree;
 
-    /// <summary>Events read that concern the allocator, markers apart.</summary>
-    internal long Events { get; private set; }
+    /// <inheritdoc />
+    public string Name => Trace.File;
+
+    /// <inheritdoc />
+    public long Events { get; private set; }
+
+    /// <inheritdoc />
+    public long Bytes => Trace.Bytes;
+
+    /// <inheritdoc />
+    public bool HasAddresses => true;
 
     /// <summary>Whether calls were seen to return whose entry was not.</summary>
     internal long ReturnsWithoutEntry { get; private set; }
 
     internal TraceReader Trace { get; } = trace;
 
-    /// <summary>Reads up to the next operation.</summary>
-    /// <returns>False at the end of the trace.</returns>
-    internal bool TryRead(ref ReplayOperation operation)
+    /// <inheritdoc />
+    public bool TryRead(ref ReplayOperation operation)
     {
         while (Trace.TryRead(ref _event))
         {

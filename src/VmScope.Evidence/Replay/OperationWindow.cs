@@ -11,7 +11,7 @@ internal sealed class OperationWindow
     internal const int Capacity = 256;
 
     private readonly ReplayOperation[] _ring = new ReplayOperation[Capacity];
-    private readonly OperationReader _reader;
+    private readonly IOperationSource _reader;
     private readonly IReadOnlyList<ReplayOperation> _first;
     private int _firstTaken;
     private int _head;
@@ -21,7 +21,7 @@ internal sealed class OperationWindow
     /// <param name="reader">Where operations come from.</param>
     /// <param name="first">Operations read before, that come first.</param>
     /// <param name="skip">How many of those are left out.</param>
-    internal OperationWindow(OperationReader reader, IReadOnlyList<ReplayOperation> first, int skip) =>
+    internal OperationWindow(IOperationSource reader, IReadOnlyList<ReplayOperation> first, int skip) =>
         (_reader, _first, _firstTaken) = (reader, first, skip);
 
     /// <summary>Operations read and not yet passed.</summary>
