@@ -138,9 +138,11 @@ internal sealed class ReplayEngine
     {
         AreaRequest request = operation.Request;
         AlignedRequests += request.AlignBytes > _space.Setup.PageBytes ? 1 : 0;
-        bool finds = _space.TryFind(request, out ulong address);
+        ulong address;
+        bool finds;
         if (operation.Failed)
         {
+            finds = _space.TryFind(request, out address);
             // A search that fails leaves its marks in the hint of some eras, so it is made and not only asked about.
             if (!finds && !_space.TryPlace(request, out _))
             {
@@ -148,12 +150,17 @@ internal sealed class ReplayEngine
                 return;
             }
         }
-        else if (finds && address == operation.Start)
+        else
         {
-            _space.TryPlace(request, out _);
-            Allocations++;
-            Same++;
-            return;
+            ExpectedPlace outcome = _space.PlaceExpected(request, operation.Start, out address);
+            if (outcome == ExpectedPlace.Placed)
+            {
+                Allocations++;
+                Same++;
+                return;
+            }
+
+            finds = outcome == ExpectedPlace.Elsewhere;
         }
 
         Differs(operation, finds, address);
@@ -297,11 +304,13 @@ internal sealed class ReplayEngine
         }
 
         Purges++;
-        HoistFrees(operation);
-        int kept = OrderRepair.KeepNewest(_space, operation);
-        if ((ulong)_space.CountForPurge(kept, out _, out _) != operation.Count)
+        int kept = 0;
+        if ((ulong)_space.CountForPurge(0, out ulong lowest, out ulong highest) != operation.Count
+            || (operation.Count > 0 && (lowest, highest) != (operation.Start, operation.End)))
         {
-            PurgesOff++;
+            HoistFrees(operation);
+            kept = OrderRepair.KeepNewest(_space, operation);
+            PurgesOff += (ulong)_space.CountForPurge(kept, out _, out _) != operation.Count ? 1 : 0;
         }
 
         Checkpoint(operation, kept);

@@ -184,17 +184,16 @@ internal static class TraceLine
     /// <summary>The name ends at the first colon that a space or the end of the line follows.</summary>
     private static int EndOfName(ReadOnlySpan<byte> rest)
     {
-        for (int at = 0; at < rest.Length && at < 200; at++)
+        int at = rest.IndexOfAny((byte)':', (byte)' ', (byte)'(');
+        while (at >= 0 && rest[at] == ':')
         {
-            if (rest[at] == ':' && (at + 1 == rest.Length || rest[at + 1] is (byte)' ' or (byte)'\t'))
+            if (at + 1 == rest.Length || rest[at + 1] is (byte)' ' or (byte)'\t')
             {
                 return at;
             }
 
-            if (rest[at] is (byte)' ' or (byte)'(')
-            {
-                return -1;
-            }
+            int next = rest[(at + 1)..].IndexOfAny((byte)':', (byte)' ', (byte)'(');
+            at = next < 0 ? -1 : at + 1 + next;
         }
 
         return -1;

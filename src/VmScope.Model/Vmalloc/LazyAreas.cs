@@ -16,6 +16,9 @@ internal sealed class LazyAreas
 
     internal ulong Bytes { get; private set; }
 
+    /// <summary>Changes with every change, so that what was computed from the entries can be used again.</summary>
+    internal long Version { get; private set; }
+
     internal ReadOnlySpan<Entry> InOrderOfFreeing => _entries.AsSpan(0, Count);
 
     internal void Add(in Entry entry)
@@ -26,6 +29,7 @@ internal sealed class LazyAreas
         }
 
         _entries[Count++] = entry;
+        Version++;
         Bytes += entry.End - entry.Start;
     }
 
@@ -33,6 +37,7 @@ internal sealed class LazyAreas
     internal void TakeOldest(int keepNewest, List<Entry> into)
     {
         int taken = Math.Max(0, Count - keepNewest);
+        Version++;
         for (int i = 0; i < taken; i++)
         {
             into.Add(_entries[i]);
@@ -51,6 +56,7 @@ internal sealed class LazyAreas
             if (_entries[i].Start < end && start < _entries[i].End)
             {
                 entry = _entries[i];
+                Version++;
                 Bytes -= entry.End - entry.Start;
                 Array.Copy(_entries, i + 1, _entries, i, Count - i - 1);
                 Count--;

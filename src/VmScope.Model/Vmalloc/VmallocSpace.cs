@@ -18,6 +18,8 @@ public sealed class VmallocSpace
     private readonly List<ReturnStep> _returning;
     private readonly List<FreeBlock> _merging = [];
     private int _returned;
+    private long _mergedVersion = -1;
+    private int _mergedKept;
 
     /// <summary>Makes an empty address space, as it is when the kernel boots.</summary>
     /// <param name="setup">The kernel and machine.</param>
@@ -91,6 +93,40 @@ public sealed class VmallocSpace
 
         _busy.Add(new AreaTable.Entry(address, address + request.SizeBytes, tag));
         return true;
+    }
+
+    /// <summary>Says where an area would go, and places it only when that is the expected place.</summary>
+    public ExpectedPlace PlaceExpected(in AreaRequest request, ulong expected, out ulong address)
+    {
+        ExpectedPlace outcome;
+        int tag = 0;
+        if (UsesPools(request))
+        {
+            int node = NodeFor(request);
+            tag = node + 1;
+            if (_pools.TryPeek(node, request.SizeBytes, request.AlignBytes, out address))
+            {
+                return address == expected && TryPlace(request, out _) ? ExpectedPlace.Placed : ExpectedPlace.Elsewhere;
+            }
+
+            outcome = _placer.PlaceExpected(request, expected, out address);
+            if (outcome == ExpectedPlace.Placed)
+            {
+                // A front element that does not serve the alignment has moved to the back of its pool.
+                _ = _pools.TryTake(node, request.SizeBytes, request.AlignBytes, out _);
+            }
+        }
+        else
+        {
+            outcome = _placer.PlaceExpected(request, expected, out address);
+        }
+
+        if (outcome == ExpectedPlace.Placed)
+        {
+            _busy.Add(new AreaTable.Entry(address, address + request.SizeBytes, tag));
+        }
+
+        return outcome;
     }
 
     /// <summary>Places an area as a request that may sleep does: without room, everything is purged once and tried again.</summary>
@@ -241,11 +277,14 @@ public sealed class VmallocSpace
             }
         }
 
+        bool isMerged = _mergedVersion == _lazy.Version && _mergedKept == keepNewest;
         _lazy.TakeOldest(keepNewest, _detached);
         if (_detached.Count > 0)
         {
-            Arrange(kind);
+            Arrange(kind, isMerged);
         }
+
+        _mergedVersion = -1;
     }
 
     /// <summary>Counts what a purge that keeps the newest areas back would report, and between which addresses.</summary>
@@ -254,6 +293,7 @@ public sealed class VmallocSpace
         ReadOnlySpan<LazyAreas.Entry> taken = _lazy.InOrderOfFreeing[..Math.Max(0, _lazy.Count - keepNewest)];
         (lowest, highest) = (ulong.MaxValue, 0);
         _merging.Clear();
+        _mergedVersion = -1;
         foreach (LazyAreas.Entry entry in taken)
         {
             lowest = Math.Min(lowest, entry.Start);
@@ -270,6 +310,7 @@ public sealed class VmallocSpace
         }
 
         LazyAreas.SortAndMerge(_merging);
+        (_mergedVersion, _mergedKept) = (_lazy.Version, keepNewest);
         return _merging.Count;
     }
 
@@ -451,7 +492,7 @@ public sealed class VmallocSpace
     private int NodeFor(in AreaRequest request) => request.Cpu % _pools.Nodes;
 
     /// <summary>Puts what was detached into the order in which this era returns it.</summary>
-    private void Arrange(PurgeKind kind)
+    private void Arrange(PurgeKind kind, bool isMerged)
     {
         switch (Setup.Facts.PurgeOrder)
         {
@@ -464,13 +505,17 @@ public sealed class VmallocSpace
                 ToTree(_detached);
                 break;
             case PurgeOrder.MergedAscending:
-                _merging.Clear();
-                foreach (LazyAreas.Entry entry in _detached)
+                if (!isMerged)
                 {
-                    _merging.Add(new FreeBlock(entry.Start, entry.End));
+                    _merging.Clear();
+                    foreach (LazyAreas.Entry entry in _detached)
+                    {
+                        _merging.Add(new FreeBlock(entry.Start, entry.End));
+                    }
+
+                    LazyAreas.SortAndMerge(_merging);
                 }
 
-                LazyAreas.SortAndMerge(_merging);
                 foreach (FreeBlock block in _merging)
                 {
                     _returning.Add(new ReturnStep(block.Start, block.End, 0, false));

@@ -10,6 +10,9 @@ internal sealed class FreeTreePlacer(IFreeSpace free) : IAreaPlacer
     public bool TryPlace(in AreaRequest request, out ulong address) =>
         free.TryPlace(request.SizeBytes, request.AlignBytes, request.WindowStart, request.WindowEnd, out address);
 
+    public ExpectedPlace PlaceExpected(in AreaRequest request, ulong expected, out ulong address) => free.PlaceExpected(
+        request.SizeBytes, request.AlignBytes, request.WindowStart, request.WindowEnd, expected, out address);
+
     public bool TryReserve(ulong start, ulong sizeBytes) => free.TryReserve(start, sizeBytes);
 
     public void Release(ulong start, ulong endExclusive) => free.Insert(start, endExclusive);

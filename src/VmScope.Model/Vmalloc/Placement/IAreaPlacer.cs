@@ -11,6 +11,17 @@ public interface IAreaPlacer
     /// <returns>False when there is no room.</returns>
     bool TryPlace(in AreaRequest request, out ulong address);
 
+    /// <summary>Finds the place, and takes it only when it is the expected one.</summary>
+    ExpectedPlace PlaceExpected(in AreaRequest request, ulong expected, out ulong address)
+    {
+        if (!TryFind(request, out address))
+        {
+            return ExpectedPlace.NoRoom;
+        }
+
+        return address == expected && TryPlace(request, out _) ? ExpectedPlace.Placed : ExpectedPlace.Elsewhere;
+    }
+
     /// <summary>Takes a known place: an area that existed before, or one the kernel chose and we would not have.</summary>
     /// <returns>False when part of it is taken already; then nothing changed.</returns>
     bool TryReserve(ulong start, ulong sizeBytes);

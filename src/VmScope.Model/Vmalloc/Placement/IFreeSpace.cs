@@ -32,6 +32,24 @@ public interface IFreeSpace
     /// <returns>False when there is no place; then nothing changed.</returns>
     bool TryPlace(ulong sizeBytes, ulong alignBytes, ulong windowStart, ulong windowEnd, out ulong address);
 
+    /// <summary>Finds the place, and cuts the area out only when it is the expected one: one search for a replay's two questions.</summary>
+    /// <param name="sizeBytes">As in <see cref="TryFind"/>.</param>
+    /// <param name="alignBytes">As in <see cref="TryFind"/>.</param>
+    /// <param name="windowStart">As in <see cref="TryFind"/>.</param>
+    /// <param name="windowEnd">As in <see cref="TryFind"/>.</param>
+    /// <param name="expected">The address to take.</param>
+    /// <param name="address">Where the area would go; 0 without room.</param>
+    ExpectedPlace PlaceExpected(
+        ulong sizeBytes, ulong alignBytes, ulong windowStart, ulong windowEnd, ulong expected, out ulong address)
+    {
+        if (!TryFind(sizeBytes, alignBytes, windowStart, windowEnd, out address))
+        {
+            return ExpectedPlace.NoRoom;
+        }
+
+        return address == expected && TryReserve(address, sizeBytes) ? ExpectedPlace.Placed : ExpectedPlace.Elsewhere;
+    }
+
     /// <summary>Cuts a known area out of the block that holds it, by the kernel's rules of cutting.</summary>
     /// <returns>False when no single block holds all of it; then nothing changed.</returns>
     bool TryReserve(ulong start, ulong sizeBytes);
