@@ -10,12 +10,18 @@ namespace VmScope.Sources;
 public static class LayoutEvidence
 {
     /// <summary>The inputs of a prediction; what the evidence does not say stays unsaid.</summary>
-    /// <exception cref="EvidenceException">The evidence names no kernel, or no architecture.</exception>
-    public static LayoutInputs ToLayoutInputs(this EvidenceInputs evidence, string name)
+    /// <param name="evidence">The inputs among the evidence.</param>
+    /// <param name="name">What to call the evidence in a message.</param>
+    /// <param name="givenKernel">A kernel that stands in for the evidence's; null for that one.</param>
+    /// <param name="givenArchitecture">An architecture that stands in for the evidence's; null for that one.</param>
+    /// <exception cref="EvidenceException">The evidence names no kernel, or no architecture, and none was given.</exception>
+    public static LayoutInputs ToLayoutInputs(this EvidenceInputs evidence, string name, KernelIdentity? givenKernel = null,
+        Architecture? givenArchitecture = null)
     {
-        KernelIdentity kernel = evidence.Kernel
+        KernelIdentity kernel = givenKernel ?? evidence.Kernel
             ?? throw new EvidenceException($"{name} does not say which kernel ran: it has neither a version file nor a boot log that goes back to the start");
-        if (evidence.Architecture == Architecture.Unknown)
+        Architecture architecture = givenArchitecture ?? evidence.Architecture;
+        if (architecture == Architecture.Unknown)
         {
             throw new EvidenceException($"{name} does not say for which architecture {kernel.Release} was built");
         }
@@ -27,7 +33,7 @@ public static class LayoutEvidence
             config = config.With("NR_CPUS", cpusMax.ToString(CultureInfo.InvariantCulture));
         }
 
-        return new LayoutInputs(new KernelDescription(kernel, evidence.Architecture)
+        return new LayoutInputs(new KernelDescription(kernel, architecture)
         {
             Config = config,
             CommandLine = commandLine,

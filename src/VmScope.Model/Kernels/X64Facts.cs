@@ -62,6 +62,7 @@ internal sealed class X64Facts
     internal required bool HasZoneDma { get; init; }
     internal required bool HasZoneDma32 { get; init; }
     internal required bool HasZoneMovable { get; init; }
+    internal required bool HasZoneDevice { get; init; }
     internal required ulong ReserveLowBytes { get; init; }
     internal required ulong ImagePhysicalStart { get; init; }
     internal required int CpuCountMax { get; init; }
@@ -137,6 +138,7 @@ internal sealed class X64Facts
             HasZoneDma = !X86Timeline.ZoneDmaIsOptional.At(version) || config.Flag("ZONE_DMA", byDefault: true, "on in every usual configuration"),
             HasZoneDma32 = X64Timeline.ZoneDma32.At(version) && config.Ask("ZONE_DMA32") != false,
             HasZoneMovable = X86Timeline.ZoneMovable.At(version),
+            HasZoneDevice = config.Ask("ZONE_DEVICE") == true,
             ReserveLowBytes = (config.AskNumber("X86_RESERVE_LOW") ?? 64) * Size.KiB,
             ImagePhysicalStart = config.AskNumber("PHYSICAL_START") ?? 16 * Size.MiB,
             CpuCountMax = cpus,

@@ -89,7 +89,7 @@ internal sealed class LayoutBuilder(LayoutInputs inputs)
             Quantities = Frozen(_quantities),
             Zones = Frozen(_zones),
             Fixmap = Frozen(_fixmap),
-            Assumed = Frozen(_assumed),
+            Assumed = Inputs.Assumed.IsDefaultOrEmpty ? Frozen(_assumed) : [.. Inputs.Assumed, .. _assumed],
             Notes = Frozen(_notes),
             PageOffset = new VirtualAddress(pageOffset),
             HighMemory = new VirtualAddress(highMemory),

@@ -21,4 +21,7 @@ public sealed record LayoutInputs(KernelDescription Kernel)
 
     /// <summary>Which memory belongs to which NUMA node; empty for one node.</summary>
     public ImmutableArray<NumaRange> NumaRanges { get; init; } = [];
+
+    /// <summary>What the caller had to assume while putting these inputs together.</summary>
+    public ImmutableArray<Assumption> Assumed { get; init; } = [];
 }

@@ -219,7 +219,12 @@ internal static class X64Layout
     {
         ReadOnlySpan<ZoneLimit> dma = facts.HasZoneDma ? [new ZoneLimit("DMA", Math.Min(DmaFrames, frames))] : [];
         ReadOnlySpan<ZoneLimit> dma32 = facts.HasZoneDma32 ? [new ZoneLimit("DMA32", Math.Min(Dma32Frames, frames))] : [];
-        ReadOnlySpan<string> empty = facts.HasZoneMovable ? ["Movable"] : [];
+        ReadOnlySpan<string> empty = (facts.HasZoneMovable, facts.HasZoneDevice) switch
+        {
+            (true, true) => ["Movable", "Device"],
+            (true, false) => ["Movable"],
+            _ => [],
+        };
         ZoneCutter.Cut(builder, memory.Ram(), [.. dma, .. dma32, new ZoneLimit("Normal", frames)],
             facts.FirstFrame.Value == FirstFrameRule.Zero, empty);
         X86Options.NoteZoneOptions(builder);
