@@ -94,13 +94,14 @@ internal sealed record Arm64Facts
     internal static Arm64Facts? Resolve(KernelDescription kernel, out string? impossible)
     {
         KernelVersion version = kernel.Version;
-        if (version < Arm64Timelines.First)
+        if (KnownKernels.Refusal(kernel) is { } tooOld)
         {
-            impossible = $"arm64 is described from {Arm64Timelines.First} on; this is {version}";
+            impossible = tooOld;
             return null;
         }
 
         ConfigReader config = new(kernel.Config);
+        KnownKernels.StateAssumptions(kernel, config);
         Arm64Map map = Arm64Timelines.Map.At(version);
         int shift = PageShiftOf(kernel.Config, config);
         int built = map == Arm64Map.Fixed39 ? 39 : BuiltBitsOf(kernel.Config, config, map, shift);

@@ -56,13 +56,14 @@ internal sealed record ArmFacts
     internal static ArmFacts? Resolve(KernelDescription kernel, out string? impossible)
     {
         KernelVersion version = kernel.Version;
-        if (version < ArmTimelines.First)
+        if (KnownKernels.Refusal(kernel) is { } tooOld)
         {
-            impossible = $"arm is described from {ArmTimelines.First} on; this is {version}";
+            impossible = tooOld;
             return null;
         }
 
         ConfigReader config = new(kernel.Config);
+        KnownKernels.StateAssumptions(kernel, config);
         ulong pageOffset = PageOffsetOf(kernel.Config, config);
         bool lpae = config.Flag("ARM_LPAE", byDefault: false, "the usual choice of a 32-bit arm kernel");
         bool highMemory = config.Flag("HIGHMEM", byDefault: true, "distributions and multi-platform kernels set it");

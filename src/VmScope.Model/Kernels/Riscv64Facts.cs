@@ -44,13 +44,14 @@ internal sealed record Riscv64Facts
     internal static Riscv64Facts? Resolve(KernelDescription kernel, out string? impossible)
     {
         KernelVersion version = kernel.Version;
-        if (version < Riscv64Timelines.First)
+        if (KnownKernels.Refusal(kernel) is { } tooOld)
         {
-            impossible = $"riscv64 is described from {Riscv64Timelines.First} on; this is {version}";
+            impossible = tooOld;
             return null;
         }
 
         ConfigReader config = new(kernel.Config);
+        KnownKernels.StateAssumptions(kernel, config);
         TimelineRow<Riscv64Map> map = Riscv64Timelines.Map.RowAt(version);
         (int bits, string bitsSource) = BitsOf(kernel, config);
         (ulong pageOffset, string pageOffsetSource) = map.Value == Riscv64Map.Configured

@@ -124,7 +124,7 @@ public class Arm64LayoutTests
     }
 
     [Theory]
-    [InlineData("3.9", Pages4K39, "described from 3.10")]
+    [InlineData("3.9", Pages4K39, "the oldest is 3.10")]
     [InlineData("6.1", "ARM64_4K_PAGES=y ARM64_VA_BITS=42", "cannot be built")]
     [InlineData("4.19", Pages4K52, "52 kernel address bits appear in 5.4")]
     public void What_cannot_be_built_is_refused(string version, string config, string because) =>

@@ -130,7 +130,7 @@ public class ArmLayoutTests
     }
 
     [Theory]
-    [InlineData("2.6.27", "", "described from 2.6.28")]
+    [InlineData("2.6.27", "", "the oldest is 2.6.28")]
     [InlineData("6.1", "VMSPLIT_3G_OPT=y ARM_LPAE=y", "multiple of 1 GiB")]
     public void What_cannot_be_built_is_refused(string version, string config, string because) =>
         Assert.Contains(because, Predict.Inputs(Architecture.Arm, version, config).Refusal(), StringComparison.Ordinal);

@@ -63,9 +63,6 @@ internal static class Arm64Timelines
     private const string Memory = "arch/arm64/include/asm/memory.h";
     private const string Pgtable = "arch/arm64/include/asm/pgtable.h";
 
-    /// <summary>The first kernel described.</summary>
-    internal static readonly KernelVersion First = new(3, 10);
-
     /// <summary>The arrangement.</summary>
     internal static readonly Timeline<Arm64Map> Map = new(
         new(new(3, 10), Memory + " and " + Pgtable + ", 3.10", Arm64Map.Fixed39),
@@ -117,6 +114,12 @@ internal static class Arm64Timelines
     internal static readonly Timeline<bool> CanRefuse52 = new(
         new(new(3, 10), "arch/arm64/kernel/idreg-override.c, up to 6.8", Value: false),
         new(new(6, 9), "UNVERIFIED: arch/arm64/kernel/pi/idreg-override.c, arm64.nolva, from memory", Value: true));
+
+    /// <summary>Whether the boot log says that a processor has 52-bit virtual addresses.</summary>
+    internal static readonly Timeline<bool> Announces52Bits = new(
+        new(new(3, 10), "arch/arm64/kernel/cpufeature.c, up to 6.8: only user space's bits are announced", Value: false),
+        new(new(6, 9), "UNVERIFIED: arch/arm64/kernel/cpufeature.c, ARM64_HAS_VA52; first release not read", Value: true),
+        new(new(6, 12), "recorded boots of 6.12 and 7.2: \"52-bit Virtual Addressing (LPA2)\"", Value: true));
 
     /// <summary>Whether RAM may be moved within the linear map by KASLR.</summary>
     internal static readonly Timeline<bool> RandomLinearMap = new(

@@ -14,9 +14,6 @@ internal sealed record ArmFixmapWindow(ulong Start, ulong EndExclusive);
 /// <summary>What changed in the address space of 32-bit arm, and when.</summary>
 internal static class ArmTimelines
 {
-    /// <summary>The first kernel described.</summary>
-    internal static readonly KernelVersion First = new(2, 6, 28);
-
     /// <summary>VMALLOC_END; null where every machine set its own.</summary>
     internal static readonly Timeline<ulong?> VmallocEnd = new(
         new(new(2, 6, 28), "arch/arm/mach-*/include/mach/vmalloc.h, VMALLOC_END, 2.6.28 to 3.0", Value: null),

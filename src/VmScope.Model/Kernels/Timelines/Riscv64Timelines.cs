@@ -16,9 +16,6 @@ internal static class Riscv64Timelines
     private const string Pgtable = "arch/riscv/include/asm/pgtable.h";
     private const string Init = "arch/riscv/mm/init.c";
 
-    /// <summary>The first kernel described.</summary>
-    internal static readonly KernelVersion First = new(4, 15);
-
     /// <summary>The arrangement.</summary>
     internal static readonly Timeline<Riscv64Map> Map = new(
         new(new(4, 15), Pgtable + ", VMALLOC_START and VMALLOC_END, 4.15 to 5.15", Riscv64Map.Configured),
