@@ -20,5 +20,6 @@ internal static class CommandTable
         new(CollectCommand.Name, CollectCommand.Create),
         new(CompletionCommand.Name, CompletionCommand.Create),
         new(ManCommand.Name, ManCommand.Create),
+        new(CheckCommand.Name, CheckCommand.Create),
     ];
 }

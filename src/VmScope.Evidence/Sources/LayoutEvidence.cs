@@ -57,7 +57,7 @@ public static class LayoutEvidence
             VirtualAddressBits = evidence.Architecture switch
             {
                 Architecture.X64 => cpus.Info?.VirtualBits,
-                Architecture.Arm64 => evidence.BootLog is { } log ? log.Has52BitVirtualAddresses ? 52 : 48 : null,
+                Architecture.Arm64 => Arm64Bits(evidence),
                 Architecture.Riscv64 => cpus.Info?.Mmu switch
                 {
                     "sv39" => 39,
@@ -69,4 +69,11 @@ public static class LayoutEvidence
             },
         };
     }
+
+    // A log without the line tells something only if it goes back to the boot and its kernel would have printed the line.
+    private static int? Arm64Bits(EvidenceInputs evidence) =>
+        evidence.BootLog is not { } log ? null
+        : log.Has52BitVirtualAddresses ? 52
+        : log.Banner is not null && BootLogFacts.Announces52BitAddresses(evidence.Kernel!.Version) ? 48
+        : null;
 }

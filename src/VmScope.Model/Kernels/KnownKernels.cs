@@ -43,6 +43,9 @@ public static class KnownKernels
         return null;
     }
 
+    /// <summary>Whether a kernel is of a known architecture and not older than the oldest known.</summary>
+    public static bool IsKnown(KernelDescription kernel) => Of(kernel.Architecture) is not null && Refusal(kernel) is null;
+
     /// <summary>Why a kernel is too old to say anything; null when it is not.</summary>
     internal static string? Refusal(KernelDescription kernel) =>
         Of(kernel.Architecture) is { } known && kernel.Version < known.First

@@ -166,12 +166,12 @@ internal static class Arm64Layout
         int count = 0;
         if (hasDma)
         {
-            zones[count++] = new ZoneLimit("DMA", Frame("zone-dma-end", dma, facts.DmaZone.Source));
+            zones[count++] = new ZoneLimit("DMA", Frame("dma-limit-pfn", dma, facts.DmaZone.Source));
         }
 
         if (hasDma32)
         {
-            zones[count++] = new ZoneLimit("DMA32", Frame("zone-dma32-end", dma32, facts.DmaZone.Source));
+            zones[count++] = new ZoneLimit("DMA32", Frame("dma32-limit-pfn", dma32, facts.DmaZone.Source));
         }
 
         zones[count++] = new ZoneLimit("Normal", normalPfn);

@@ -23,6 +23,7 @@ internal static class ZoneCutter
     internal static void Cut(LayoutBuilder builder, List<FrameRun> ram, ReadOnlySpan<ZoneLimit> limits, bool fromZero,
         ReadOnlySpan<string> emptyZones, int pageShift = 12)
     {
+        StateLimits(builder, ram, limits, fromZero);
         if (builder.Inputs.NumaRanges.IsDefaultOrEmpty)
         {
             CutNode(builder, node: 0, ram, limits, fromZero, ram.Count == 0 ? 0 : ram[0].Start, emptyZones);
@@ -57,6 +58,28 @@ internal static class ZoneCutter
             CutNode(builder, node, own, limits, fromZero, first, emptyZones);
         }
     }
+
+    /// <summary>The zones of the whole machine, as "Zone ranges:" prints them: each begins where the one below ends.</summary>
+    private static void StateLimits(LayoutBuilder builder, List<FrameRun> ram, ReadOnlySpan<ZoneLimit> limits, bool fromZero)
+    {
+        const string source = "mm/page_alloc.c (mm/mm_init.c from 6.4), free_area_init()";
+        ulong below = builder.Frames("zone-first-pfn", "arch_zone_lowest_possible_pfn", fromZero || ram.Count == 0 ? 0 : ram[0].Start,
+            fromZero ? "0" : "the first frame of RAM", source);
+        foreach (ZoneLimit limit in limits)
+        {
+            below = Math.Max(limit.EndFrame, below);
+            builder.Frames(QuantityOf(limit.Name), "arch_zone_highest_possible_pfn", below,
+                "the upper limit of the zone, not below that of the zone under it", source);
+        }
+    }
+
+    private static string QuantityOf(string zone) => zone switch
+    {
+        "DMA" => "zone-dma-end-pfn",
+        "DMA32" => "zone-dma32-end-pfn",
+        "Normal" => "zone-normal-end-pfn",
+        _ => "zone-highmem-end-pfn",
+    };
 
     private static void CutNode(LayoutBuilder builder, int node, List<FrameRun> ram, ReadOnlySpan<ZoneLimit> limits,
         bool fromZero, ulong firstOfMachine, ReadOnlySpan<string> emptyZones)

@@ -1,0 +1,135 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using VmScope.Analysis;
+using VmScope.Cli.Output;
+using VmScope.Kernels;
+using VmScope.Sources;
+
+namespace VmScope.Cli.Commands;
+
+/// <summary><c>vmscope check</c>: predicts from the inputs in some evidence, then compares with every answer in there.</summary>
+internal static class CheckCommand
+{
+    internal const string Name = "check";
+
+    private const int Green = 2;
+    private const int Red = 1;
+
+    internal static Command Create(Terminal terminal)
+    {
+        Argument<string?> evidence = EvidenceArgument.Create();
+        Option<bool> json = new("--json") { Description = "Print JSON (docs/json-check.md)" };
+        Option<string> color = ColorChoice.Option();
+        Command command = new Command(Name, "Predict the layout from version, configuration, options and memory map, and compare with what the kernel says.")
+        {
+            evidence, json, color,
+        }.WithExamples(
+            new Example("sudo vmscope check", "whether this machine is laid out as its kernel should be"),
+            new Example("vmscope check bundle.tar.gz", "a collected bundle: a line for each answer it holds"),
+            new Example("vmscope check dmesg.txt", "one boot log"),
+            new Example("vmscope check bundle.tar.gz --json", "for a script"));
+        command.SetAction(parsed =>
+        {
+            EvidenceBundle bundle = EvidenceArgument.Open(parsed.GetValue(evidence), terminal);
+            LayoutCheckReport report = LayoutCheck.Run(bundle);
+            if (parsed.GetValue(json))
+            {
+                WriteJson(report, terminal.Out);
+            }
+            else
+            {
+                WriteText(report, terminal, new Paint(ColorChoice.Resolve(parsed.GetValue(color)!, terminal)));
+            }
+
+            return report.Agrees ? ExitCode.Fine : ExitCode.Finding;
+        });
+        return command;
+    }
+
+    private static void WriteText(LayoutCheckReport report, Terminal terminal, Paint paint)
+    {
+        KernelDescription kernel = report.Inputs.Kernel;
+        terminal.Out.WriteLine(SafeText.Line($"{kernel.Architecture.Name()} {kernel.Version} ({kernel.Identity.Release})"));
+        TextTable table = new(("", Side.Left), ("Answer", Side.Left), ("Predicted", Side.Left), ("Observed", Side.Left), ("In", Side.Left));
+        int differing = 0;
+        foreach (LayoutComparison comparison in report.Comparisons)
+        {
+            differing += comparison.Agrees ? 0 : 1;
+            table.Add(comparison.Agrees ? "ok" : "DIFFERS", comparison.Name, comparison.Predicted, comparison.Observed, comparison.Source);
+        }
+
+        // The table makes its cells safe, so colour can only be put on the finished lines.
+        using StringWriter lines = new(CultureInfo.InvariantCulture) { NewLine = "\n" };
+        table.Write(lines, int.MaxValue);
+        foreach (string line in lines.ToString().TrimEnd('\n').Split('\n'))
+        {
+            terminal.Out.WriteLine(
+                line.StartsWith("ok ", StringComparison.Ordinal) ? paint.Foreground(Green, "ok") + line[2..]
+                : line.StartsWith("DIFFERS ", StringComparison.Ordinal) ? paint.Foreground(Red, "DIFFERS") + line["DIFFERS".Length..]
+                : paint.Bold(line));
+        }
+
+        foreach (Assumption assumption in report.Assumed)
+        {
+            terminal.Out.WriteLine(SafeText.Line("assumed: " + assumption));
+        }
+
+        foreach (string note in report.Layout?.Notes ?? [])
+        {
+            terminal.Out.WriteLine(SafeText.Line("note: " + note));
+        }
+
+        terminal.Out.WriteLine(differing == 0
+            ? $"{report.Comparisons.Length} answers, all as predicted"
+            : $"{differing} of {report.Comparisons.Length} answers differ from the prediction");
+    }
+
+    private static void WriteJson(LayoutCheckReport report, TextWriter output)
+    {
+        using MemoryStream stream = new();
+        using (Utf8JsonWriter json = new(stream, new JsonWriterOptions { Indented = true }))
+        {
+            json.WriteStartObject();
+            json.WriteString("arch", report.Inputs.Kernel.Architecture.Name());
+            json.WriteString("kernel", report.Inputs.Kernel.Version.ToString());
+            json.WriteString("release", report.Inputs.Kernel.Identity.Release);
+            json.WriteBoolean("agrees", report.Agrees);
+            json.WriteStartArray("checks");
+            foreach (LayoutComparison comparison in report.Comparisons)
+            {
+                json.WriteStartObject();
+                json.WriteString("name", comparison.Name);
+                json.WriteString("predicted", comparison.Predicted);
+                json.WriteString("observed", comparison.Observed);
+                json.WriteBoolean("agrees", comparison.Agrees);
+                json.WriteString("source", comparison.Source);
+                json.WriteEndObject();
+            }
+
+            json.WriteEndArray();
+            json.WriteStartArray("assumed");
+            foreach (Assumption assumption in report.Assumed)
+            {
+                json.WriteStartObject();
+                json.WriteString("name", assumption.Name);
+                json.WriteString("value", assumption.Value);
+                json.WriteString("reason", assumption.Reason);
+                json.WriteEndObject();
+            }
+
+            json.WriteEndArray();
+            json.WriteStartArray("notes");
+            foreach (string note in report.Layout?.Notes ?? [])
+            {
+                json.WriteStringValue(note);
+            }
+
+            json.WriteEndArray();
+            json.WriteEndObject();
+        }
+
+        output.WriteLine(Encoding.UTF8.GetString(stream.GetBuffer(), 0, (int)stream.Length));
+    }
+}

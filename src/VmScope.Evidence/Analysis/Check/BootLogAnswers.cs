@@ -1,0 +1,116 @@
+using System.Globalization;
+using VmScope.Layout;
+using VmScope.Proc;
+using VmScope.Sources;
+
+namespace VmScope.Analysis;
+
+/// <summary>What the boot log says of the layout: zone ranges, the lines about low and high memory, the layout block.</summary>
+internal static class BootLogAnswers
+{
+    private const string Source = "dmesg";
+
+    internal static void Compare(Comparer comparer, EvidenceBundle evidence)
+    {
+        if (evidence.Dmesg is not { } log)
+        {
+            return;
+        }
+
+        LastPfns(comparer, log);
+        if (log.LowmemMiB is { } low && comparer.Layout.FindQuantity("lowmem-mb") is { } predictedLow)
+        {
+            comparer.Number("LOWMEM available", predictedLow.Value, low, "MB", Source);
+        }
+
+        if (log.HighmemMiB is { } high && comparer.Layout.FindQuantity("highmem-mb") is { } predictedHigh)
+        {
+            comparer.Number("HIGHMEM available", predictedHigh.Value, high, "MB", Source);
+        }
+
+        if (comparer.Layout.FindQuantity("max-low-pfn") is { } maxLow)
+        {
+            ulong end = maxLow.Value * evidence.PageSize.Bytes;
+            if (log.MappedLowRamEnd is { } mapped)
+            {
+                comparer.Address("mapped low ram end", end, mapped.Value, Source);
+            }
+
+            if (log.LowRamEnd is { } lowRam)
+            {
+                comparer.Address("low ram end", end, lowRam.Value, Source);
+            }
+        }
+
+        foreach (DmesgZone zone in log.Zones)
+        {
+            CompareZone(comparer, zone, evidence.PageSize);
+        }
+
+        BootBlockAnswers.Compare(comparer, log);
+    }
+
+    // x86 prints the end of RAM, and again the end of RAM below 4 GiB where there is more above.
+    private static void LastPfns(Comparer comparer, DmesgReport log)
+    {
+        if (log.LastPfns.IsEmpty)
+        {
+            return;
+        }
+
+        if ((comparer.Layout.FindQuantity("ram-end-pfn") ?? comparer.Layout.FindQuantity("max-pfn")) is { } end)
+        {
+            comparer.Frame("last_pfn", end.Value, log.LastPfns[0].LastPfn, Source);
+        }
+
+        foreach ((ulong lastPfn, _) in log.LastPfns.Skip(1))
+        {
+            if (comparer.Layout.FindQuantity("max-low-pfn") is { } low && lastPfn != log.LastPfns[0].LastPfn)
+            {
+                comparer.Frame("last_pfn below 4 GiB", low.Value, lastPfn, Source);
+            }
+        }
+    }
+
+    private static void CompareZone(Comparer comparer, DmesgZone zone, PageSize pageSize)
+    {
+        (ulong Start, ulong End) predicted = Predicted(comparer.Layout, zone.Name);
+        string predictedText = predicted.Start == predicted.End
+            ? "empty"
+            : Text(predicted.Start * pageSize.Bytes, (predicted.End * pageSize.Bytes) - 1);
+        string observedText = zone.Range is { } range ? Text(range.Start.Value, range.Last.Value) : "empty";
+        comparer.Add($"zone range {zone.Name}", predictedText, observedText,
+            string.Equals(predictedText, observedText, StringComparison.Ordinal), Source);
+    }
+
+    /// <summary>The frames of a zone of the whole machine; the same number twice for an empty or unknown one.</summary>
+    private static (ulong Start, ulong End) Predicted(KernelLayout layout, string zone)
+    {
+        ulong below = layout.FindQuantity("zone-first-pfn")?.Value ?? 0;
+        foreach ((string name, string quantity) in Zones)
+        {
+            if (layout.FindQuantity(quantity) is { } end)
+            {
+                if (name == zone)
+                {
+                    return (below, end.Value);
+                }
+
+                below = end.Value;
+            }
+        }
+
+        return (0, 0);
+    }
+
+    private static readonly (string Zone, string Quantity)[] Zones =
+    [
+        ("DMA", "zone-dma-end-pfn"),
+        ("DMA32", "zone-dma32-end-pfn"),
+        ("Normal", "zone-normal-end-pfn"),
+        ("HighMem", "zone-highmem-end-pfn"),
+    ];
+
+    private static string Text(ulong first, ulong last) =>
+        string.Create(CultureInfo.InvariantCulture, $"[mem 0x{first:x16}-0x{last:x16}]");
+}

@@ -1,0 +1,58 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using VmScope.Kernels;
+using VmScope.Layout;
+
+namespace VmScope.Analysis;
+
+/// <summary>Collects comparisons of one layout with a kernel's answers.</summary>
+internal sealed class Comparer(KernelLayout layout)
+{
+    private readonly List<LayoutComparison> _comparisons = [];
+    private readonly string _hexFormat = layout.Inputs.Kernel.Architecture.Is64Bit() ? "x16" : "x8";
+
+    internal KernelLayout Layout { get; } = layout;
+
+    internal ImmutableArray<LayoutComparison> Comparisons => [.. _comparisons];
+
+    /// <summary>Whether KASLR moves the direct map, vmalloc and vmemmap, so that the layout only bounds them.</summary>
+    internal bool HasRandomBases { get; } = layout.FindRegion("direct-map")?.IsBounds == true;
+
+    /// <summary>Compares two addresses.</summary>
+    internal void Address(string name, ulong predicted, ulong observed, string source) =>
+        Add(name, Hex(predicted), Hex(observed), predicted == observed, source);
+
+    /// <summary>Compares two ranges, end exclusive.</summary>
+    internal void Range(string name, ulong predictedStart, ulong predictedEnd, ulong observedStart, ulong observedEnd, string source) =>
+        Add(name, RangeText(predictedStart, predictedEnd), RangeText(observedStart, observedEnd),
+            predictedStart == observedStart && predictedEnd == observedEnd, source);
+
+    /// <summary>Compares an observed range with the bounds it has to lie in.</summary>
+    internal void Within(string name, VirtualRange bounds, ulong observedStart, ulong observedLast, string source) =>
+        Add(name, "in " + RangeText(bounds.Start.Value, bounds.EndExclusive.Value), RangeText(observedStart, unchecked(observedLast + 1)),
+            observedStart >= bounds.Start.Value && observedLast <= bounds.Last.Value, source);
+
+    /// <summary>Compares two numbers with a unit.</summary>
+    internal void Number(string name, ulong predicted, ulong observed, string unit, string source) =>
+        Add(name, Text(predicted, unit), Text(observed, unit), predicted == observed, source);
+
+    /// <summary>Compares two page frame numbers.</summary>
+    internal void Frame(string name, ulong predicted, ulong observed, string source) =>
+        Add(name, "0x" + predicted.ToString("x", CultureInfo.InvariantCulture), "0x" + observed.ToString("x", CultureInfo.InvariantCulture),
+            predicted == observed, source);
+
+    /// <summary>Adds a comparison made elsewhere.</summary>
+    internal void Add(string name, string predicted, string observed, bool agrees, string source) =>
+        _comparisons.Add(new LayoutComparison(name, predicted, observed, agrees, source));
+
+    /// <summary>An address with all its digits.</summary>
+    internal string Hex(ulong address) => "0x" + address.ToString(_hexFormat, CultureInfo.InvariantCulture);
+
+    /// <summary>First and last address of a range whose end is exclusive.</summary>
+    internal string RangeText(ulong start, ulong endExclusive) => $"{Hex(start)}-{Hex(unchecked(endExclusive - 1))}";
+
+    private static string Text(ulong value, string unit) =>
+        unit.Length == 0
+            ? value.ToString(CultureInfo.InvariantCulture)
+            : string.Create(CultureInfo.InvariantCulture, $"{value} {unit}");
+}

@@ -1,0 +1,34 @@
+using VmScope.Layout;
+using VmScope.Sources;
+
+namespace VmScope.Analysis;
+
+/// <summary>What /proc/meminfo says of the layout: VmallocTotal, and how much memory is high.</summary>
+internal static class MeminfoAnswers
+{
+    private const string Source = "meminfo";
+
+    internal static void Compare(Comparer comparer, EvidenceBundle evidence)
+    {
+        if (evidence.Meminfo is not { } meminfo)
+        {
+            return;
+        }
+
+        if (meminfo.VmallocTotalKiB is { } total)
+        {
+            comparer.Number("VmallocTotal", comparer.Layout.VmallocTotalKiB, total, "kB", Source);
+        }
+
+        if (meminfo.HighTotalKiB is { } high)
+        {
+            ulong pages = 0;
+            foreach (Zone zone in comparer.Layout.Zones)
+            {
+                pages += string.Equals(zone.Name, "HighMem", StringComparison.Ordinal) ? zone.PresentPages : 0;
+            }
+
+            comparer.Number("HighTotal", pages * (evidence.PageSize.Bytes / Size.KiB), high, "kB", Source);
+        }
+    }
+}
