@@ -29,6 +29,7 @@ internal sealed class I386Facts
     internal required TimelineRow<I386BootBlock> BootBlock { get; init; }
     internal required TimelineRow<FirstFrameRule> FirstFrame { get; init; }
     internal required bool PersistentMemoryCounts { get; init; }
+    internal required TimelineRow<bool> DirectMapSkipsHoles { get; init; }
     internal required bool HasZoneMovable { get; init; }
     internal required bool HasZoneDma { get; init; }
     internal required bool Pae { get; init; }
@@ -112,6 +113,7 @@ internal sealed class I386Facts
             BootBlock = I386Timeline.BootBlock.RowAt(version),
             FirstFrame = X86Timeline.FirstFrame.RowAt(version),
             PersistentMemoryCounts = X86Timeline.PersistentMemoryCounts.At(version),
+            DirectMapSkipsHoles = X86Timeline.DirectMapSkipsHoles.RowAt(version),
             HasZoneMovable = X86Timeline.ZoneMovable.At(version),
             HasZoneDma = !canDropDma || config.Flag("ZONE_DMA", byDefault: true, "on in every usual configuration"),
             Pae = pae,

@@ -86,6 +86,10 @@ internal static class I386Layout
         builder.Frames("ram-end-pfn", "last_pfn", ramFrames, "",
             X86Options.MemorySource(inputs));
         Lowmem low = Split(builder, facts, options, ramFrames, maxMemFrames);
+        builder.Frames("max-low-pfn-mapped", "max_low_pfn_mapped",
+            facts.DirectMapSkipsHoles.Value ? memory.EndFrame(low.LowFrames, facts.PersistentMemoryCounts) : low.LowFrames,
+            facts.DirectMapSkipsHoles.Value ? "the frame behind the last RAM below {max-low-pfn}" : "{max-low-pfn}",
+            facts.DirectMapSkipsHoles.Source);
 
         ulong highStart = facts.Highmem && low.MaxFrames > low.LowFrames ? low.LowFrames : low.MaxFrames;
         ulong directFrames = facts.Highmem ? highStart : low.LowFrames;

@@ -28,19 +28,8 @@ internal static class BootLogAnswers
             comparer.Number("HIGHMEM available", predictedHigh.Value, high, "MB", Source);
         }
 
-        if (comparer.Layout.FindQuantity("max-low-pfn") is { } maxLow)
-        {
-            ulong end = maxLow.Value * evidence.PageSize.Bytes;
-            if (log.MappedLowRamEnd is { } mapped)
-            {
-                comparer.Address("mapped low ram end", end, mapped.Value, Source);
-            }
-
-            if (log.LowRamEnd is { } lowRam)
-            {
-                comparer.Address("low ram end", end, lowRam.Value, Source);
-            }
-        }
+        LowRam(comparer, "mapped low ram end", "max-low-pfn-mapped", log.MappedLowRamEnd, evidence.PageSize);
+        LowRam(comparer, "low ram end", "max-low-pfn", log.LowRamEnd, evidence.PageSize);
 
         foreach (DmesgZone zone in log.Zones)
         {
@@ -48,6 +37,14 @@ internal static class BootLogAnswers
         }
 
         BootBlockAnswers.Compare(comparer, log);
+    }
+
+    private static void LowRam(Comparer comparer, string name, string quantity, PhysicalAddress? observed, PageSize pageSize)
+    {
+        if (observed is { } end && comparer.Layout.FindQuantity(quantity) is { } predicted)
+        {
+            comparer.Address(name, predicted.Value * pageSize.Bytes, end.Value, Source);
+        }
     }
 
     // x86 prints the end of RAM, and again the end of RAM below 4 GiB where there is more above.

@@ -18,6 +18,10 @@ internal sealed class Comparer(KernelLayout layout)
     /// <summary>Whether KASLR moves the direct map, vmalloc and vmemmap, so that the layout only bounds them.</summary>
     internal bool HasRandomBases { get; } = layout.FindRegion("direct-map")?.IsBounds == true;
 
+    /// <summary>Whether KASLR may have moved RAM up in the direct map by so many bytes (arm64).</summary>
+    internal bool IsSlide(ulong bytes) =>
+        bytes > 0 && bytes <= (Layout.FindQuantity("linear-map-slide")?.Value ?? 0) && bytes % (Layout.FindQuantity("memstart-align")?.Value ?? 1) == 0;
+
     /// <summary>Compares two addresses.</summary>
     internal void Address(string name, ulong predicted, ulong observed, string source) =>
         Add(name, Hex(predicted), Hex(observed), predicted == observed, source);

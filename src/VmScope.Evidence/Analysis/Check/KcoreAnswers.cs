@@ -107,9 +107,7 @@ internal static class KcoreAnswers
             return;
         }
 
-        ulong mostSlide = layout.FindQuantity("linear-map-slide")?.Value ?? 0;
-        ulong step = layout.FindQuantity("memstart-align")?.Value ?? 1;
-        bool slides = slide > 0 && slide <= mostSlide && slide % step == 0;
+        bool slides = comparer.IsSlide(slide);
         ulong expected = slides ? unchecked(layout.HighMemory.Value + slide) : layout.HighMemory.Value;
         comparer.Add("kcore direct map",
             comparer.RangeText(layout.PageOffset.Value, expected),

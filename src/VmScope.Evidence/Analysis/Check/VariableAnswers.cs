@@ -14,6 +14,7 @@ internal static class VariableAnswers
     [
         ("max_low_pfn", "max-low-pfn"),
         ("max_pfn", "max-pfn"),
+        ("min_low_pfn", "min-low-pfn"),
         ("highstart_pfn", "highstart-pfn"),
         ("highend_pfn", "max-pfn"),
         ("__VMALLOC_RESERVE", "vmalloc-reserve"),
@@ -77,9 +78,7 @@ internal static class VariableAnswers
         }
 
         ulong slide = unchecked(observed - layout.HighMemory.Value);
-        ulong most = layout.FindQuantity("linear-map-slide")?.Value ?? 0;
-        ulong step = layout.FindQuantity("memstart-align")?.Value ?? 1;
-        bool slides = slide > 0 && slide <= most && slide % step == 0;
+        bool slides = comparer.IsSlide(slide);
         comparer.Add("high_memory", comparer.Hex(layout.HighMemory.Value) + (slides ? " and a slide of KASLR" : ""), comparer.Hex(observed),
             slide == 0 || slides, Source);
     }
@@ -114,11 +113,14 @@ internal static class VariableAnswers
             comparer.Frame("__pv_phys_pfn_offset", physical.Value >> 12, frame, Source);
         }
 
-        // The variable stands for PAGE_OFFSET of the build, which lies below the map of a processor with fewer bits.
-        if (variables.TryGetValue("memstart_addr", out ulong start) && layout.FindQuantity("memstart") is { } memory
-            && layout.FindQuantity("linear-map-slide") is null)
+        // The variable stands for PAGE_OFFSET of the build, which lies below the map of a processor with fewer bits; KASLR
+        // moves RAM up by taking from it.
+        if (variables.TryGetValue("memstart_addr", out ulong start) && layout.FindQuantity("memstart") is { } memory)
         {
-            comparer.Address("memstart_addr", unchecked(memory.Value - (layout.PageOffset.Value - layout.ValueOf("page-offset"))), start, Source);
+            ulong expected = unchecked(memory.Value - (layout.PageOffset.Value - layout.ValueOf("page-offset")));
+            bool slides = comparer.IsSlide(unchecked(expected - start));
+            comparer.Add("memstart_addr", comparer.Hex(expected) + (slides ? " less a slide of KASLR" : ""), comparer.Hex(start),
+                expected == start || slides, Source);
         }
     }
 

@@ -39,4 +39,9 @@ internal static class X86Timeline
     internal static readonly Timeline<bool> ImageKaslrByDefault = new(
         new(new(2, 4), "arch/x86/Kconfig, 3.14", false),
         new(new(4, 12), "UNVERIFIED: arch/x86/Kconfig, RANDOMIZE_BASE, on by default since 4.12", true));
+
+    /// <summary>Whether the direct map leaves out what is no RAM, so that low memory is mapped only up to its last RAM.</summary>
+    internal static readonly Timeline<bool> DirectMapSkipsHoles = new(
+        new(new(2, 4), "arch/x86/mm/init.c, init_memory_mapping(), up to 3.8: one range from 0", false),
+        new(new(3, 9), "UNVERIFIED: arch/x86/mm/init.c, init_range_memory_mapping(); seen in a recorded boot of 6.1", true));
 }
