@@ -60,6 +60,8 @@ internal static class X64Layout
 
         X86Options.StateMemory(builder);
         builder.Frames("max-pfn", "max_pfn", frames, "", X86Options.MemorySource(inputs));
+        builder.Frames("ram-end-below-4g-pfn", "last_pfn", memory.EndFrame(Dma32Frames, facts.PersistentMemoryCounts),
+            "the frame behind the last RAM below 4 GiB", "arch/x86/kernel/e820.c, e820_end_of_low_ram_pfn()");
         builder.Frames("max-low-pfn", "max_low_pfn", frames, "{max-pfn}: all memory is directly mapped", "arch/x86/kernel/setup.c, setup_arch()");
         ulong highMemory = builder.Address("high-memory", "high_memory", pageOffset + (frames * PageBytes),
             "{page-offset} + {max-pfn} * 4 KiB", "arch/x86/mm/init_64.c, arch/x86/kernel/setup.c");

@@ -7,8 +7,22 @@ namespace VmScope.Analysis;
 /// <summary>Where a kernel may put areas and modules, according to its layout.</summary>
 internal static class AreaWindows
 {
-    /// <summary>The vmalloc window; its bounds where KASLR moves it.</summary>
-    internal static VirtualRange Vmalloc(KernelLayout layout) => layout.FindRegion("vmalloc")?.Range ?? layout.Vmalloc;
+    /// <summary>The vmalloc window; from its lowest to its highest place where KASLR moves it.</summary>
+    internal static VirtualRange Vmalloc(KernelLayout layout) =>
+        layout.FindRegion("vmalloc") is { } region ? Reach(region) : layout.Vmalloc;
+
+    /// <summary>Every address a region, or its first so many bytes, may take at one boot or another.</summary>
+    internal static VirtualRange Reach(Region region, ulong? usedBytes = null)
+    {
+        if (region.Random is not { } random)
+        {
+            return region.Range;
+        }
+
+        // With 5 levels the window of the direct map is larger than what is left above its highest place.
+        ulong size = Math.Min(usedBytes ?? region.Range.SizeBytes, ulong.MaxValue - random.Highest.Value);
+        return new VirtualRange(random.Lowest, random.Highest.Value - random.Lowest.Value + size);
+    }
 
     /// <summary>Whether a row outside the vmalloc window has a reason to be where it is.</summary>
     internal static bool Explains(KernelLayout layout, in VmallocRow row, ulong last)

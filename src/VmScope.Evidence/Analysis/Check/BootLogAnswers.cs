@@ -62,7 +62,7 @@ internal static class BootLogAnswers
 
         foreach ((ulong lastPfn, _) in log.LastPfns.Skip(1))
         {
-            if (comparer.Layout.FindQuantity("max-low-pfn") is { } low && lastPfn != log.LastPfns[0].LastPfn)
+            if (comparer.Layout.FindQuantity("ram-end-below-4g-pfn") is { } low && lastPfn != log.LastPfns[0].LastPfn)
             {
                 comparer.Frame("last_pfn below 4 GiB", low.Value, lastPfn, Source);
             }

@@ -16,7 +16,7 @@ internal sealed class Comparer(KernelLayout layout)
     internal ImmutableArray<LayoutComparison> Comparisons => [.. _comparisons];
 
     /// <summary>Whether KASLR moves the direct map, vmalloc and vmemmap, so that the layout only bounds them.</summary>
-    internal bool HasRandomBases { get; } = layout.FindRegion("direct-map")?.IsBounds == true;
+    internal bool HasRandomBases { get; } = layout.FindRegion("direct-map")?.Random is not null;
 
     /// <summary>Whether KASLR may have moved RAM up in the direct map by so many bytes (arm64).</summary>
     internal bool IsSlide(ulong bytes) =>
@@ -35,6 +35,21 @@ internal sealed class Comparer(KernelLayout layout)
     internal void Within(string name, VirtualRange bounds, ulong observedStart, ulong observedLast, string source) =>
         Add(name, "in " + RangeText(bounds.Start.Value, bounds.EndExclusive.Value), RangeText(observedStart, unchecked(observedLast + 1)),
             observedStart >= bounds.Start.Value && observedLast <= bounds.Last.Value, source);
+
+    /// <summary>Compares an observed base with the places a region may begin at.</summary>
+    internal void Base(string name, Region region, ulong observed, string source)
+    {
+        if (region.Random is { } random)
+        {
+            Add(name, $"{Hex(random.Lowest.Value)} to {Hex(random.Highest.Value)} in steps of {DerivationText.BytesText(random.StepBytes)}", Hex(observed),
+                observed >= random.Lowest.Value && observed <= random.Highest.Value && (observed - random.Lowest.Value) % random.StepBytes == 0,
+                source);
+        }
+        else
+        {
+            Address(name, region.Range.Start.Value, observed, source);
+        }
+    }
 
     /// <summary>Compares two numbers with a unit.</summary>
     internal void Number(string name, ulong predicted, ulong observed, string unit, string source) =>

@@ -1,3 +1,4 @@
+using VmScope.Kernels;
 using VmScope.Layout;
 using VmScope.Sources;
 
@@ -38,13 +39,8 @@ internal static class KcoreAnswers
     {
         KernelLayout layout = comparer.Layout;
         VirtualRange window = AreaWindows.Vmalloc(layout);
-        ulong bytes = layout.Vmalloc.SizeBytes;
-
-        // x86-64 and old riscv define VMALLOC_END inclusive and take the difference for the length: one byte short.
-        ulong last = layout.FindQuantity("vmalloc-end") is { } end && (end.Value & 1) == 1
-            ? layout.Vmalloc.Start.Value + (bytes - 2)
-            : layout.Vmalloc.Last.Value;
-        ulong length = last - layout.Vmalloc.Start.Value;
+        ulong bytes = layout.Vmalloc.SizeBytes - (HasInclusiveEnd(layout) ? 1UL : 0UL);
+        ulong start = layout.Vmalloc.Start.Value;
         foreach (KcoreSegment segment in segments)
         {
             if (segment.Physical is not null || !window.Contains(new VirtualAddress(segment.Start)) || segment.Last - segment.Start < bytes / 2)
@@ -52,21 +48,26 @@ internal static class KcoreAnswers
                 continue;
             }
 
-            if (comparer.HasRandomBases)
+            if (layout.FindRegion("vmalloc") is { Random: not null } region)
             {
-                comparer.Within("kcore vmalloc", window, segment.Start, segment.Last, Source);
-                comparer.Number("kcore vmalloc size", length + 1, segment.Last - segment.Start + 1, "bytes", Source);
+                comparer.Base("kcore vmalloc start", region, segment.Start, Source);
+                comparer.Number("kcore vmalloc size", bytes, segment.Last - segment.Start + 1, "bytes", Source);
             }
             else
             {
-                comparer.Range("kcore vmalloc", layout.Vmalloc.Start.Value, unchecked(last + 1), segment.Start, unchecked(segment.Last + 1), Source);
+                comparer.Range("kcore vmalloc", start, unchecked(start + bytes), segment.Start, unchecked(segment.Last + 1), Source);
             }
 
             return;
         }
 
-        comparer.Add("kcore vmalloc", comparer.RangeText(layout.Vmalloc.Start.Value, unchecked(last + 1)), "no such segment", agrees: false, Source);
+        comparer.Add("kcore vmalloc", comparer.RangeText(start, unchecked(start + bytes)), "no such segment", agrees: false, Source);
     }
+
+    // VMALLOC_END is the last address there, and the length of the segment the difference of the two: one byte short.
+    private static bool HasInclusiveEnd(KernelLayout layout) =>
+        layout.Inputs.Kernel.Architecture == Architecture.X64 || layout.Vmalloc.SizeBytes % Size.KiB != 0
+        || layout.VmallocTotalKiB < layout.Vmalloc.SizeBytes / Size.KiB;
 
     private static void DirectMap(Comparer comparer, List<KcoreSegment> segments)
     {
@@ -78,12 +79,13 @@ internal static class KcoreAnswers
 
         ulong physicalBase = (layout.FindQuantity("phys-ram-base") ?? layout.FindQuantity("memstart") ?? layout.FindQuantity("phys-offset"))?.Value ?? 0;
         ulong offset = unchecked(layout.PageOffset.Value - physicalBase);
+        VirtualRange reach = AreaWindows.Reach(map, layout.HighMemory.Value - layout.PageOffset.Value);
         ulong? end = null;
         ulong? stray = null;
         ulong? observedOffset = null;
         foreach (KcoreSegment segment in segments)
         {
-            if (segment.Physical is not { } physical || !map.Range.Contains(new VirtualAddress(segment.Start)))
+            if (segment.Physical is not { } physical || !reach.Contains(new VirtualAddress(segment.Start)))
             {
                 continue;
             }
@@ -100,10 +102,11 @@ internal static class KcoreAnswers
         }
 
         ulong slide = unchecked(observed - offset);
-        if (comparer.HasRandomBases)
+        if (map.Random is not null)
         {
-            comparer.Within("kcore direct map", map.Range, unchecked(observed + physicalBase), unchecked(observedEnd - 1), Source);
-            comparer.Add("kcore direct map base", "a multiple of 1 GiB", comparer.Hex(observed), observed % Size.GiB == 0 && stray is null, Source);
+            comparer.Base("kcore direct map start", map, unchecked(observed + physicalBase), Source);
+            comparer.Number("kcore direct map size", layout.HighMemory.Value - layout.PageOffset.Value, observedEnd - (observed + physicalBase),
+                "bytes", Source);
             return;
         }
 
@@ -150,12 +153,13 @@ internal static class KcoreAnswers
         }
 
         // Pieces of it are listed wherever RAM is described; the lowest and the highest bound them.
+        VirtualRange reach = AreaWindows.Reach(vmemmap);
         ulong? first = null;
         ulong last = 0;
         foreach (KcoreSegment segment in segments)
         {
             bool isVmalloc = segment.Last - segment.Start >= comparer.Layout.Vmalloc.SizeBytes / 2;
-            if (segment.Physical is null && !isVmalloc && vmemmap.Range.Contains(new VirtualAddress(segment.Start)))
+            if (segment.Physical is null && !isVmalloc && reach.Contains(new VirtualAddress(segment.Start)))
             {
                 first = Math.Min(first ?? ulong.MaxValue, segment.Start);
                 last = Math.Max(last, segment.Last);
@@ -164,7 +168,7 @@ internal static class KcoreAnswers
 
         if (first is { } start)
         {
-            comparer.Within("kcore vmemmap", vmemmap.Range, start, last, Source);
+            comparer.Within("kcore vmemmap", reach, start, last, Source);
         }
     }
 }

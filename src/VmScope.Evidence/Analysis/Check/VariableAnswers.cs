@@ -88,19 +88,9 @@ internal static class VariableAnswers
         foreach ((string variable, string name) in (ReadOnlySpan<(string, string)>)
             [("page_offset_base", "direct-map"), ("vmalloc_base", "vmalloc"), ("vmemmap_base", "vmemmap")])
         {
-            if (!variables.TryGetValue(variable, out ulong observed) || comparer.Layout.FindRegion(name) is not { } region)
+            if (variables.TryGetValue(variable, out ulong observed) && comparer.Layout.FindRegion(name) is { } region)
             {
-                continue;
-            }
-
-            if (region.IsBounds)
-            {
-                comparer.Add(variable, "a multiple of 1 GiB in " + comparer.RangeText(region.Range.Start.Value, region.Range.EndExclusive.Value),
-                    comparer.Hex(observed), observed % Size.GiB == 0 && region.Range.Contains(new VirtualAddress(observed)), Source);
-            }
-            else
-            {
-                comparer.Address(variable, region.Range.Start.Value, observed, Source);
+                comparer.Base(variable, region, observed, Source);
             }
         }
     }
