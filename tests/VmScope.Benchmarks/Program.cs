@@ -1,10 +1,15 @@
 using BenchmarkDotNet.Running;
 using VmScope.Benchmarks;
+using VmScope.Benchmarks.Placement;
 
-if (args is ["replay", .. string[] rest])
+switch (args)
 {
-    ReplayThroughput.Run(rest);
-    return;
+    case ["replay", .. string[] rest]:
+        ReplayThroughput.Run(rest);
+        return 0;
+    case ["placement", .. string[] rest]:
+        return Race.Run(rest, Console.Out);   // every placement workload, peers in turn, as one table of ratios
+    default:
+        _ = BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args);
+        return 0;
 }
-
-BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args);

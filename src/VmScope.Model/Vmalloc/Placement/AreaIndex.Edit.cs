@@ -6,34 +6,55 @@ namespace VmScope.Vmalloc;
 // Cutting areas out of holes and giving them back: what happens to the entries, and to the kernel's tree of holes.
 internal sealed unsafe partial class AreaIndex
 {
-    /// <summary>Cuts an area out of a hole, the one behind the entry moved to.</summary>
-    /// <remarks>Source: mm/vmalloc.c, adjust_va_to_fit_type(), va_clip() from 6.9.</remarks>
+    /// <summary>Cuts an area from the low end of the hole behind the entry moved to; neither is huge.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void Cut(int block, long page, long pages)
+    private void CutLow(long page, int pages)
     {
         unchecked
         {
+            byte* leaf = _path->Node;
+            int lane = _path->Lane;
+            int block = WideNode.Blocks(leaf)[lane];
+            int hole = WideNode.Holes(leaf)[lane];
             BlockNode* node = _shape.Nodes + block;
-            if (node->Start != page)
+            if (hole == pages)
             {
-                CutAbove(block, page, pages);
+                _shape.Erase(block);
+                InsertEntry(holeBefore: 0, blockBefore: 0, page, pages, hole: 0, block: 0);
                 return;
             }
 
-            int size = pages < WideNode.Saturated ? (int)pages : SizeLane(page, pages);
-            long rest = node->End - page - pages;
-            if (rest == 0)
-            {
-                _shape.Erase(block);
-                block = 0;
-            }
-            else
-            {
-                node->Start = page + pages;
-            }
-
-            InsertEntry(holeBefore: 0, blockBefore: 0, page, size, HoleLane(rest), block);
+            node->Start = page + pages;
+            int rest = hole != WideNode.Saturated ? hole - pages : HoleLane(node->End - node->Start);
+            InsertEntry(holeBefore: 0, blockBefore: 0, page, pages, rest, block);
+            _path->Lane++;
         }
+    }
+
+    /// <summary>Cuts an area out of a hole, the one behind the entry moved to.</summary>
+    /// <remarks>Source: mm/vmalloc.c, adjust_va_to_fit_type(), va_clip() from 6.9.</remarks>
+    private void Cut(int block, long page, long pages)
+    {
+        BlockNode* node = _shape.Nodes + block;
+        if (node->Start != page)
+        {
+            CutAbove(block, page, pages);
+            return;
+        }
+
+        int size = SizeLane(page, pages);
+        long rest = node->End - page - pages;
+        if (rest == 0)
+        {
+            _shape.Erase(block);
+            block = 0;
+        }
+        else
+        {
+            node->Start = page + pages;
+        }
+
+        InsertEntry(holeBefore: 0, blockBefore: 0, page, size, HoleLane(rest), block);
     }
 
     private void CutAbove(int block, long page, long pages)
@@ -56,6 +77,7 @@ internal sealed unsafe partial class AreaIndex
         if (block == _bottom)
         {
             _bottom = lower;
+            _knownPages = WideNode.Saturated;   // its upper part is a hole like any other now
         }
 
         InsertEntry(holeBefore, lower, page, size, HoleLane(rest), block);
@@ -70,26 +92,28 @@ internal sealed unsafe partial class AreaIndex
         {
             byte* leaf = _path->Node;
             int lane = _path->Lane;
-            if (lane == 0 || WideNode.Sizes(leaf)[lane] == WideNode.Saturated)
+            int pages = WideNode.Sizes(leaf)[lane];
+            int before = lane - 1;
+            if (before < 0 || pages == WideNode.Saturated || WideNode.Sizes(leaf)[before] == WideNode.Saturated)
             {
                 FreeSlowly();
                 return;
             }
 
             long start = WideNode.Starts(leaf)[lane];
-            long end = start + WideNode.Sizes(leaf)[lane];
-            int block = GiveBlock(leaf, lane, WideNode.Blocks(leaf)[lane - 1], WideNode.Blocks(leaf)[lane], start, end);
-            int oldHole = WideNode.Holes(leaf)[lane];
+            int block = GiveBlock(leaf, lane, WideNode.Blocks(leaf)[before], WideNode.Blocks(leaf)[lane], start, start + pages);
             bool atBottom = block == _bottom;
-            int hole = atBottom ? 0 : HoleLane((long)WideNode.Holes(leaf)[lane - 1] + (end - start) + oldHole);
-            WideNode.RemoveBehind(leaf, lane - 1, hole, block);
+            int hole = atBottom ? 0 : HoleLane((long)WideNode.Holes(leaf)[before] + pages + WideNode.Holes(leaf)[lane]);
+            WideNode.RemoveBehind(leaf, before, hole, block);
             AreaCount--;
+            _path->Lane = before;
             if (atBottom)
             {
                 RefreshHoles(_path);
             }
             else
             {
+                _knownBelow = Math.Min(_knownBelow, WideNode.Starts(leaf)[before] + WideNode.Sizes(leaf)[before]);
                 RaiseHoles(_path, hole);
             }
 
@@ -100,6 +124,7 @@ internal sealed unsafe partial class AreaIndex
     /// <summary>The same for the first area of a leaf, whose neighbour is in another, and for huge ones.</summary>
     private void FreeSlowly()
     {
+        _knownPages = WideNode.Saturated;
         byte* leaf = _path->Node;
         int lane = _path->Lane;
         long start = AreaStart;
@@ -144,44 +169,50 @@ internal sealed unsafe partial class AreaIndex
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private int GiveBlock(byte* leaf, int lane, int below, int above, long start, long end)
     {
-        BlockNode* nodes = _shape.Nodes;
-        if (below != 0)
+        unchecked
         {
-            if (above != 0)
+            BlockNode* nodes = _shape.Nodes;
+            if (below != 0)
             {
-                end = nodes[above].End;   // of three, the lowest survives
-                _shape.Erase(above);
+                if (above != 0)
+                {
+                    end = nodes[above].End;   // of three, the lowest survives
+                    _shape.Erase(above);
+                }
+
+                nodes[below].End = end;
+                return below;
             }
 
-            nodes[below].End = end;
-            return below;
-        }
+            if (above != 0)
+            {
+                nodes[above].Start = start;
+                return above;
+            }
 
-        if (above != 0)
-        {
-            nodes[above].Start = start;
-            return above;
+            return NewBlock(leaf, lane, start, end);
         }
-
-        return NewBlock(leaf, lane, start, end);
     }
 
     private int NewBlock(byte* leaf, int lane, long start, long end)
     {
-        // Any neighbour tells the place in the tree: it is next to it, wherever the tree has room there.
-        uint withBlock = WideNode.WithBlock(leaf);
-        uint earlier = withBlock & ((1u << lane) - 1);
-        if (earlier != 0)
+        unchecked
         {
-            return _shape.InsertAfter(start, end, WideNode.Blocks(leaf)[BitOperations.Log2(earlier)]);
-        }
+            // Any neighbour tells the place in the tree: it is next to it, wherever the tree has room there.
+            uint withBlock = WideNode.WithBlock(leaf);
+            uint earlier = withBlock & ((1u << lane) - 1);
+            if (earlier != 0)
+            {
+                return _shape.InsertAfter(start, end, WideNode.Blocks(leaf)[BitOperations.Log2(earlier)]);
+            }
 
-        if (withBlock != 0)
-        {
-            return _shape.InsertBefore(start, end, WideNode.Blocks(leaf)[BitOperations.TrailingZeroCount(withBlock)]);
-        }
+            if (withBlock != 0)
+            {
+                return _shape.InsertBefore(start, end, WideNode.Blocks(leaf)[BitOperations.TrailingZeroCount(withBlock)]);
+            }
 
-        return _shape.InsertAfter(start, end, _shape.AtOrBelow(start));   // the block at the bottom is below everything
+            return _shape.InsertAfter(start, end, _shape.AtOrBelow(start));   // the block at the bottom is below everything
+        }
     }
 
     /// <summary>Gives a range back that is not free anywhere: one area, several, or parts of some.</summary>

@@ -21,47 +21,75 @@ namespace VmScope.Vmalloc;
 //   those on the left edge below H and the ancestors of H below H; otherwise H. No descent is needed for that.
 internal sealed unsafe partial class AreaIndex
 {
+    // What is known to be too small: every hole that starts below page _knownBelow, the bottom one aside, has fewer than
+    // _knownPages pages. A request of that many that finds room right there, where the last operation was, needs no
+    // search: the short loops of vmalloc and vfree live on this.
+    private int _knownPages = WideNode.Saturated;
+    private long _knownBelow;
+
     /// <summary>Finds where the kernel would put an area, and moves to the entry in front of the hole it is in.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private bool Locate(ulong sizeBytes, ulong alignBytes, ulong windowStart, ulong windowEnd, out long page, out int block)
     {
         unchecked
         {
-            if (sizeBytes == 0 || (sizeBytes & _pageMask) != 0 || (alignBytes & (alignBytes - 1)) != 0 || alignBytes == 0)
-            {
-                RefuseRequest(sizeBytes, alignBytes);
-            }
-
+            RefuseOddRequest(sizeBytes, alignBytes);
             long pages = (long)(sizeBytes >> _pageShift);
-            long from = (long)(windowStart >> _pageShift) + ((windowStart & _pageMask) != 0 || windowStart == 0 ? 1 : 0);
+            long from = FirstPage(windowStart);
             long to = (long)(windowEnd >> _pageShift);
-            if (alignBytes > _alignBytesWithoutShape)
-            {
-                return LocateAligned(pages, alignBytes, windowEnd - windowStart == sizeBytes, from, to, out page, out block);
-            }
-
-            // The common case: the lowest hole of all that is large enough lies in the window.
-            if (pages < WideNode.Saturated && from + pages > _shape.Nodes[_bottom].End)
-            {
-                if (!MoveToFirstHole((int)pages))
-                {
-                    (page, block) = (0, 0);
-                    return false;
-                }
-
-                byte* leaf = _path->Node;
-                int lane = _path->Lane;
-                block = WideNode.Blocks(leaf)[lane];
-                page = WideNode.Starts(leaf)[lane] + PagesOf(leaf, lane);
-                if (page >= from)
-                {
-                    return page + pages <= to;
-                }
-            }
-
-            return LocateLowest(pages, alignPages: 1, from, to, out page, out block);
+            return alignBytes > _alignBytesWithoutShape
+                ? LocateAligned(pages, alignBytes, windowEnd - windowStart == sizeBytes, from, to, out page, out block)
+                : LocateLowest(pages, alignPages: 1, from, to, out page, out block);
         }
     }
+
+    /// <summary>
+    /// Finds the lowest hole of all that is large enough and moves in front of it, if that is easy: it lies in the window
+    /// and nothing is huge.
+    /// </summary>
+    /// <returns>False when it takes more thought.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private bool TryLocateEasily(long pages, long from, out long page)
+    {
+        unchecked
+        {
+            page = 0;
+            if (pages >= WideNode.Saturated || from + pages <= _shape.Nodes[_bottom].End)
+            {
+                return false;
+            }
+
+            byte* leaf = _path->Node;
+            int lane = _path->Lane;
+            int size = WideNode.Sizes(leaf)[lane];
+            page = WideNode.Starts(leaf)[lane] + size;
+            if ((pages >= _knownPages) & (WideNode.Holes(leaf)[lane] >= pages) & (page <= _knownBelow) & (page >= from) & (size != WideNode.Saturated))
+            {
+                _knownBelow = page + pages;   // by the time the caller has cut the area out
+                return true;
+            }
+
+            if (!MoveToFirstHole((int)pages))
+            {
+                return false;
+            }
+
+            leaf = _path->Node;
+            lane = _path->Lane;
+            page = WideNode.Starts(leaf)[lane] + PagesOf(leaf, lane);
+            if (page < from)
+            {
+                return false;
+            }
+
+            _knownPages = (int)pages;
+            _knownBelow = page + pages;
+            return true;
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private long FirstPage(ulong windowStart) =>
+        unchecked((long)(windowStart >> _pageShift) + ((windowStart & _pageMask) != 0 || windowStart == 0 ? 1 : 0));
 
     private bool LocateAligned(long pages, ulong alignBytes, bool windowIsExact, long from, long to, out long page, out int block)
     {
@@ -318,6 +346,18 @@ internal sealed unsafe partial class AreaIndex
         }
 
         return node;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void RefuseOddRequest(ulong sizeBytes, ulong alignBytes)
+    {
+        unchecked
+        {
+            if (sizeBytes == 0 || (sizeBytes & _pageMask) != 0 || (alignBytes & (alignBytes - 1)) != 0 || alignBytes == 0)
+            {
+                RefuseRequest(sizeBytes, alignBytes);
+            }
+        }
     }
 
     private static void RefuseRequest(ulong sizeBytes, ulong alignBytes)

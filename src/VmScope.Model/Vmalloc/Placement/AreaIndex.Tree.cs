@@ -1,17 +1,21 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 
 namespace VmScope.Vmalloc;
 
 // The tree of wide nodes: moving about in it, and keeping it in order. Nodes fill from the left; a leaf holds areas, an
 // inner node its children with the first start and the largest hole below each. A "path" is the node and lane of every
-// level from the leaf (0) up to the root; it is valid until the tree changes.
+// level from the leaf (0) up to the root. The one in `_path` always leads to some leaf of the tree, most often the one
+// that changed last.
 internal sealed unsafe partial class AreaIndex
 {
     private const int HeightMax = 16;
     private const int FewEntries = 8;      // a node with fewer looks for a neighbour to join,
     private const int JoinedEntries = 24;  // if together they leave some room
     private const int AppendSplit = 28;    // a sequential fill leaves nodes this full behind
+
+    private const int NodeUnitShift = 6;
 
     private readonly long[] _paths = GC.AllocateArray<long>(2 * 2 * HeightMax, pinned: true);
     private SlotArena _nodes = null!;
@@ -48,7 +52,7 @@ internal sealed unsafe partial class AreaIndex
 
     private void StartTree(int bottomBlock)
     {
-        _nodes = new(WideNode.Bytes, capacity: 16);
+        _nodes = new(WideNode.Bytes, NodeUnitShift, capacity: 2 * HeightMax);
         _rootId = _nodes.Take();
         _root = At(_rootId);
         WideNode.Clear(_root);
@@ -59,28 +63,45 @@ internal sealed unsafe partial class AreaIndex
 
     private void PlacePaths()
     {
-        _path = (Step*)System.Runtime.InteropServices.Marshal.UnsafeAddrOfPinnedArrayElement(_paths, 0);
+        _path = (Step*)Marshal.UnsafeAddrOfPinnedArrayElement(_paths, 0);
         _other = _path + HeightMax;
+        MoveTo(0);
     }
 
-    /// <summary>Makes sure that the next operation moves nothing in memory. Ends every path.</summary>
+    /// <summary>Makes sure that the next operation moves nothing in memory.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void ReserveMemory()
     {
-        _shape.ReserveNode();
+        if (_nodes.Spare < HeightMax || _shape.Spare < 1)
+        {
+            GrowMemory();
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void GrowMemory()
+    {
+        _shape.Reserve(1);
         _nodes.Reserve(HeightMax);
         _root = At(_rootId);
+        MoveTo(0);   // the last path points into the old memory
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private byte* At(int id) => unchecked(_nodes.Base + ((long)id * WideNode.Bytes));
+    private byte* At(int id) => unchecked(_nodes.Base + ((long)id << NodeUnitShift));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private long PagesOf(byte* leaf, int lane)
     {
-        int pages = WideNode.Sizes(leaf)[lane];
-        return pages != WideNode.Saturated ? pages : _hugePages![WideNode.Starts(leaf)[lane]];
+        unchecked
+        {
+            int pages = WideNode.Sizes(leaf)[lane];
+            return pages != WideNode.Saturated ? pages : HugePagesAt(WideNode.Starts(leaf)[lane]);
+        }
     }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private long HugePagesAt(long start) => _hugePages![start];
 
     private int SizeLane(long start, long pages)
     {
@@ -96,7 +117,7 @@ internal sealed unsafe partial class AreaIndex
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static int HoleLane(long pages) => (int)Math.Min(pages, WideNode.Saturated);
+    private static int HoleLane(long pages) => unchecked((int)Math.Min(pages, WideNode.Saturated));
 
     /// <summary>The leaf and lane of the last entry that starts at or below a page.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -133,6 +154,27 @@ internal sealed unsafe partial class AreaIndex
 
             step->Node = node;
             step->Lane = WideNode.CountAtOrBelow(node, page) - 1;
+        }
+    }
+
+    /// <summary>Moves to an area by its first page; looks in the leaf of the last operation first.</summary>
+    /// <returns>False when no area starts there.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private bool MoveToArea(long start)
+    {
+        unchecked
+        {
+            byte* leaf = _path->Node;
+            int lane = WideNode.CountAtOrBelow(leaf, start) - 1;
+            if (lane < 0 || WideNode.Starts(leaf)[lane] != start)
+            {
+                MoveTo(start);
+                leaf = _path->Node;
+                lane = _path->Lane;
+            }
+
+            _path->Lane = lane;
+            return WideNode.Starts(leaf)[lane] == start;
         }
     }
 
@@ -393,14 +435,15 @@ internal sealed unsafe partial class AreaIndex
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void ShrinkIfFew()
     {
-        if (_height > 0 && WideNode.Starts(_path->Node)[FewEntries - 1] == WideNode.Unused)
+        if (_height > 0 && unchecked(WideNode.Starts(_path->Node)[FewEntries - 1]) == WideNode.Unused && Shrink(0))
         {
-            Shrink(0);
+            MoveTo(0);   // the node of the path may be gone
         }
     }
 
     /// <summary>Joins the node of the path at a level with a neighbour that has room, or drops it when it is empty.</summary>
-    private void Shrink(int level)
+    /// <returns>Whether it did.</returns>
+    private bool Shrink(int level)
     {
         byte* node = _path[level].Node;
         byte* parent = _path[level + 1].Node;
@@ -421,7 +464,7 @@ internal sealed unsafe partial class AreaIndex
         }
         else
         {
-            return;
+            return false;
         }
 
         _nodes.Return(WideNode.Children(parent)[dropped]);
@@ -438,7 +481,7 @@ internal sealed unsafe partial class AreaIndex
                 _height--;
             }
 
-            return;
+            return true;
         }
 
         if (dropped == 0 && left != 0)
@@ -448,8 +491,10 @@ internal sealed unsafe partial class AreaIndex
 
         if (left < FewEntries)
         {
-            Shrink(level + 1);
+            _ = Shrink(level + 1);
         }
+
+        return true;
     }
 
     /// <summary>Moves the entries of the child behind a lane into the child of the lane, if they are few together.</summary>

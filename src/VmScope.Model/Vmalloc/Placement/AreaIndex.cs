@@ -43,7 +43,6 @@ internal sealed unsafe partial class AreaIndex : IFreeSpace
     internal AreaIndex(FreeSearchRule rule, ulong pageBytes, ulong lastAddress)
         : this(rule, pageBytes, lastAddress, new BlockShapeTree())
     {
-        _shape.ReserveNode();
         _bottom = _shape.Insert(0, _topPage, parent: 0, isLeft: true);
         StartTree(_bottom);
     }
@@ -126,16 +125,40 @@ internal sealed unsafe partial class AreaIndex : IFreeSpace
     /// <inheritdoc />
     public bool TryPlace(ulong sizeBytes, ulong alignBytes, ulong windowStart, ulong windowEnd, out ulong address)
     {
-        ReserveMemory();
-        if (!Locate(sizeBytes, alignBytes, windowStart, windowEnd, out long page, out int block))
+        unchecked
         {
-            address = 0;
-            return false;
+            RefuseOddRequest(sizeBytes, alignBytes);
+            ReserveMemory();
+            long pages = (long)(sizeBytes >> _pageShift);
+            if (alignBytes <= _alignBytesWithoutShape && TryLocateEasily(pages, FirstPage(windowStart), out long page))
+            {
+                if (page + pages > (long)(windowEnd >> _pageShift))
+                {
+                    _knownPages = WideNode.Saturated;
+                    address = 0;
+                    return false;
+                }
+
+                CutLow(page, (int)pages);
+                address = (ulong)page << _pageShift;
+                return true;
+            }
+
+            return TryPlaceAnywhere(sizeBytes, alignBytes, windowStart, windowEnd, out address);
+        }
+    }
+
+    private bool TryPlaceAnywhere(ulong sizeBytes, ulong alignBytes, ulong windowStart, ulong windowEnd, out ulong address)
+    {
+        bool found = Locate(sizeBytes, alignBytes, windowStart, windowEnd, out long page, out int block);
+        address = 0;
+        if (found)
+        {
+            address = (ulong)page << _pageShift;
+            Cut(block, page, (long)(sizeBytes >> _pageShift));
         }
 
-        address = (ulong)page << _pageShift;
-        Cut(block, page, (long)(sizeBytes >> _pageShift));
-        return true;
+        return found;
     }
 
     /// <inheritdoc />
@@ -177,29 +200,34 @@ internal sealed unsafe partial class AreaIndex : IFreeSpace
     /// <returns>False when no area starts there; then nothing changed.</returns>
     internal bool TryRelease(ulong start, out ulong sizeBytes)
     {
-        ReserveMemory();
-        long page = (long)(start >> _pageShift);
-        MoveTo(page);
-        if ((start & _pageMask) != 0 || page == 0 || AreaStart != page)
+        unchecked
         {
-            sizeBytes = 0;
-            return false;
-        }
+            ReserveMemory();
+            long page = (long)(start >> _pageShift);
+            if (page == 0 || (start & _pageMask) != 0 || !MoveToArea(page))
+            {
+                sizeBytes = 0;
+                return false;
+            }
 
-        sizeBytes = (ulong)AreaPages << _pageShift;
-        Free();
-        return true;
+            sizeBytes = (ulong)PagesOf(_path->Node, _path->Lane) << _pageShift;
+            Free();
+            return true;
+        }
     }
 
     /// <summary>Finds the area that contains an address.</summary>
     internal bool TryFindArea(ulong address, out FreeBlock area)
     {
-        long page = (long)(address >> _pageShift);
-        byte* leaf = LeafOf(page, out int lane);
-        long start = WideNode.Starts(leaf)[lane];
-        long pages = PagesOf(leaf, lane);
-        area = new((ulong)start << _pageShift, (ulong)(start + pages) << _pageShift);
-        return page - start < pages;
+        unchecked
+        {
+            long page = (long)(address >> _pageShift);
+            byte* leaf = LeafOf(page, out int lane);
+            long start = WideNode.Starts(leaf)[lane];
+            long pages = PagesOf(leaf, lane);
+            area = new((ulong)start << _pageShift, (ulong)(start + pages) << _pageShift);
+            return page - start < pages;
+        }
     }
 
     /// <inheritdoc />

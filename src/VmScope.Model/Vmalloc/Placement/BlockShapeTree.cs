@@ -26,7 +26,7 @@ internal sealed unsafe class BlockShapeTree
 
     internal BlockShapeTree()
     {
-        _arena = new(sizeof(BlockNode), capacity: 64);
+        _arena = new(sizeof(BlockNode), unitShift: 5, capacity: 64);
         _nodes = (BlockNode*)_arena.Base;
         _nodes[0] = new() { IsBlack = 1 };
     }
@@ -44,7 +44,7 @@ internal sealed unsafe class BlockShapeTree
 
     internal long UsedBytes => _arena.UsedBytes;
 
-    /// <summary>All nodes by id; valid until the next <see cref="ReserveNode"/>.</summary>
+    /// <summary>All nodes by id; valid until the next <see cref="Reserve"/>.</summary>
     internal BlockNode* Nodes
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -53,11 +53,17 @@ internal sealed unsafe class BlockShapeTree
 
     internal BlockShapeTree Clone() => new(this);
 
-    /// <summary>Makes sure that the next insertion moves no node in memory.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal void ReserveNode()
+    /// <summary>How many insertions move no node in memory.</summary>
+    internal int Spare
     {
-        _arena.Reserve(1);
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => _arena.Spare;
+    }
+
+    /// <summary>Makes sure that so many insertions move no node in memory.</summary>
+    internal void Reserve(int nodes)
+    {
+        _arena.Reserve(nodes);
         _nodes = (BlockNode*)_arena.Base;
     }
 
@@ -65,8 +71,7 @@ internal sealed unsafe class BlockShapeTree
     internal int[] Load(ReadOnlySpan<FreeTreeNode> preorder, FreeTreeShape shape, int pageShift)
     {
         int[] ids = new int[preorder.Length];
-        _arena.Reserve(shape.Count);
-        _nodes = (BlockNode*)_arena.Base;
+        Reserve(shape.Count);
         for (int index = 0; index < ids.Length; index++)
         {
             ids[index] = preorder[index].IsMissing ? 0 : _arena.Take();
@@ -97,296 +102,329 @@ internal sealed unsafe class BlockShapeTree
     /// <summary>Adds a block below <paramref name="parent"/> (0 in an empty tree) and rebalances; returns its id.</summary>
     internal int Insert(long start, long end, int parent, bool isLeft)
     {
-        int id = _arena.Take();
-        BlockNode* nodes = _nodes;
-        nodes[id] = new() { Start = start, End = end, Parent = parent };
-        Count++;
-        if (parent == 0)
+        unchecked
         {
-            Root = id;
-        }
-        else if (isLeft)
-        {
-            nodes[parent].Left = id;
-        }
-        else
-        {
-            nodes[parent].Right = id;
-        }
+            int id = _arena.Take();
+            BlockNode* nodes = _nodes;
+            nodes[id] = new() { Start = start, End = end, Parent = parent };
+            Count++;
+            if (parent == 0)
+            {
+                Root = id;
+            }
+            else if (isLeft)
+            {
+                nodes[parent].Left = id;
+            }
+            else
+            {
+                nodes[parent].Right = id;
+            }
 
-        BalanceAfterInsert(id);
-        return id;
+            BalanceAfterInsert(id);
+            return id;
+        }
     }
 
     /// <summary>Adds a block directly before <paramref name="next"/> in address order.</summary>
     internal int InsertBefore(long start, long end, int next)
     {
-        BlockNode* nodes = _nodes;
-        int node = nodes[next].Left;
-        if (node == 0)
+        unchecked
         {
-            return Insert(start, end, next, isLeft: true);
-        }
+            BlockNode* nodes = _nodes;
+            int node = nodes[next].Left;
+            if (node == 0)
+            {
+                return Insert(start, end, next, isLeft: true);
+            }
 
-        while (nodes[node].Right != 0)
-        {
-            node = nodes[node].Right;
-        }
+            while (nodes[node].Right != 0)
+            {
+                node = nodes[node].Right;
+            }
 
-        return Insert(start, end, node, isLeft: false);
+            return Insert(start, end, node, isLeft: false);
+        }
     }
 
     /// <summary>Adds a block directly behind <paramref name="previous"/> in address order.</summary>
     internal int InsertAfter(long start, long end, int previous)
     {
-        BlockNode* nodes = _nodes;
-        int node = nodes[previous].Right;
-        if (node == 0)
+        unchecked
         {
-            return Insert(start, end, previous, isLeft: false);
-        }
+            BlockNode* nodes = _nodes;
+            int node = nodes[previous].Right;
+            if (node == 0)
+            {
+                return Insert(start, end, previous, isLeft: false);
+            }
 
-        while (nodes[node].Left != 0)
-        {
-            node = nodes[node].Left;
-        }
+            while (nodes[node].Left != 0)
+            {
+                node = nodes[node].Left;
+            }
 
-        return Insert(start, end, node, isLeft: true);
+            return Insert(start, end, node, isLeft: true);
+        }
     }
 
     /// <summary>The block with the greatest start not above the page; 0 if there is none.</summary>
     internal int AtOrBelow(long page)
     {
-        BlockNode* nodes = _nodes;
-        int best = 0;
-        for (int node = Root; node != 0;)
+        unchecked
         {
-            bool below = nodes[node].Start <= page;
-            best = below ? node : best;
-            node = below ? nodes[node].Right : nodes[node].Left;
-        }
+            BlockNode* nodes = _nodes;
+            int best = 0;
+            for (int node = Root; node != 0;)
+            {
+                bool below = nodes[node].Start <= page;
+                best = below ? node : best;
+                node = below ? nodes[node].Right : nodes[node].Left;
+            }
 
-        return best;
+            return best;
+        }
     }
 
     /// <summary>The block with the smallest start above the page; 0 if there is none.</summary>
     internal int Above(long page)
     {
-        BlockNode* nodes = _nodes;
-        int best = 0;
-        for (int node = Root; node != 0;)
+        unchecked
         {
-            bool above = nodes[node].Start > page;
-            best = above ? node : best;
-            node = above ? nodes[node].Left : nodes[node].Right;
-        }
+            BlockNode* nodes = _nodes;
+            int best = 0;
+            for (int node = Root; node != 0;)
+            {
+                bool above = nodes[node].Start > page;
+                best = above ? node : best;
+                node = above ? nodes[node].Left : nodes[node].Right;
+            }
 
-        return best;
+            return best;
+        }
     }
 
     /// <summary>Takes a block out, rebalances, and frees its id.</summary>
     internal void Erase(int id)
     {
-        BlockNode* nodes = _nodes;
-        (int left, int right, int parent) = (nodes[id].Left, nodes[id].Right, nodes[id].Parent);
-        int hollow = 0;   // where a black node is missing below afterwards
-        if (left == 0 || right == 0)
+        unchecked
         {
-            int child = left | right;
-            Replace(id, child);
-            if (child != 0)
+            BlockNode* nodes = _nodes;
+            (int left, int right, int parent) = (nodes[id].Left, nodes[id].Right, nodes[id].Parent);
+            int hollow = 0;   // where a black node is missing below afterwards
+            if (left == 0 || right == 0)
             {
-                (nodes[child].Parent, nodes[child].IsBlack) = (parent, nodes[id].IsBlack);
-            }
-            else if (nodes[id].IsBlack != 0)
-            {
-                hollow = parent;
-            }
-        }
-        else
-        {
-            int heir = right;
-            int above = heir;   // the parent of the gap that the heir leaves behind
-            if (nodes[heir].Left != 0)
-            {
-                do
+                int child = left | right;
+                Replace(id, child);
+                if (child != 0)
                 {
-                    above = heir;
-                    heir = nodes[heir].Left;
+                    (nodes[child].Parent, nodes[child].IsBlack) = (parent, nodes[id].IsBlack);
                 }
-                while (nodes[heir].Left != 0);
-
-                nodes[above].Left = nodes[heir].Right;
-                nodes[heir].Right = right;
-                int orphanBelow = nodes[above].Left;
-                nodes[right].Parent = heir;
-                hollow = TakeOverOrphan(orphanBelow, above, nodes[heir].IsBlack);
+                else if (nodes[id].IsBlack != 0)
+                {
+                    hollow = parent;
+                }
             }
             else
             {
-                hollow = TakeOverOrphan(nodes[heir].Right, above, nodes[heir].IsBlack);
+                int heir = right;
+                int above = heir;   // the parent of the gap that the heir leaves behind
+                if (nodes[heir].Left != 0)
+                {
+                    do
+                    {
+                        above = heir;
+                        heir = nodes[heir].Left;
+                    }
+                    while (nodes[heir].Left != 0);
+
+                    nodes[above].Left = nodes[heir].Right;
+                    nodes[heir].Right = right;
+                    int orphanBelow = nodes[above].Left;
+                    nodes[right].Parent = heir;
+                    hollow = TakeOverOrphan(orphanBelow, above, nodes[heir].IsBlack);
+                }
+                else
+                {
+                    hollow = TakeOverOrphan(nodes[heir].Right, above, nodes[heir].IsBlack);
+                }
+
+                nodes[heir].Left = left;
+                nodes[left].Parent = heir;
+                Replace(id, heir);
+                (nodes[heir].Parent, nodes[heir].IsBlack) = (parent, nodes[id].IsBlack);
             }
 
-            nodes[heir].Left = left;
-            nodes[left].Parent = heir;
-            Replace(id, heir);
-            (nodes[heir].Parent, nodes[heir].IsBlack) = (parent, nodes[id].IsBlack);
-        }
+            if (hollow != 0)
+            {
+                BalanceAfterErase(hollow);
+            }
 
-        if (hollow != 0)
-        {
-            BalanceAfterErase(hollow);
+            Count--;
+            _arena.Return(id);
         }
-
-        Count--;
-        _arena.Return(id);
     }
 
     /// <summary>Gives the heir's only child its new parent; returns where a black node is missing.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private int TakeOverOrphan(int orphan, int parent, int heirIsBlack)
     {
-        if (orphan == 0)
+        unchecked
         {
-            return heirIsBlack != 0 ? parent : 0;
-        }
+            if (orphan == 0)
+            {
+                return heirIsBlack != 0 ? parent : 0;
+            }
 
-        (_nodes[orphan].Parent, _nodes[orphan].IsBlack) = (parent, 1);
-        return 0;
+            (_nodes[orphan].Parent, _nodes[orphan].IsBlack) = (parent, 1);
+            return 0;
+        }
     }
 
     private void BalanceAfterInsert(int node)
     {
-        BlockNode* nodes = _nodes;
-        while (true)
+        unchecked
         {
-            int parent = nodes[node].Parent;
-            if (parent == 0)
+            BlockNode* nodes = _nodes;
+            while (true)
             {
-                nodes[node].IsBlack = 1;
+                int parent = nodes[node].Parent;
+                if (parent == 0)
+                {
+                    nodes[node].IsBlack = 1;
+                    return;
+                }
+
+                if (nodes[parent].IsBlack != 0)
+                {
+                    return;
+                }
+
+                int grandparent = nodes[parent].Parent;
+                bool parentIsLeft = nodes[grandparent].Left == parent;
+                int uncle = parentIsLeft ? nodes[grandparent].Right : nodes[grandparent].Left;
+                if (nodes[uncle].IsBlack == 0)
+                {
+                    (nodes[uncle].IsBlack, nodes[parent].IsBlack, nodes[grandparent].IsBlack) = (1, 1, 0);
+                    node = grandparent;
+                    continue;
+                }
+
+                if (node == (parentIsLeft ? nodes[parent].Right : nodes[parent].Left))
+                {
+                    RotateUp(node);
+                    parent = node;
+                }
+
+                RotateUp(parent);
+                (nodes[parent].IsBlack, nodes[grandparent].IsBlack) = (1, 0);
                 return;
             }
-
-            if (nodes[parent].IsBlack != 0)
-            {
-                return;
-            }
-
-            int grandparent = nodes[parent].Parent;
-            bool parentIsLeft = nodes[grandparent].Left == parent;
-            int uncle = parentIsLeft ? nodes[grandparent].Right : nodes[grandparent].Left;
-            if (nodes[uncle].IsBlack == 0)
-            {
-                (nodes[uncle].IsBlack, nodes[parent].IsBlack, nodes[grandparent].IsBlack) = (1, 1, 0);
-                node = grandparent;
-                continue;
-            }
-
-            if (node == (parentIsLeft ? nodes[parent].Right : nodes[parent].Left))
-            {
-                RotateUp(node);
-                parent = node;
-            }
-
-            RotateUp(parent);
-            (nodes[parent].IsBlack, nodes[grandparent].IsBlack) = (1, 0);
-            return;
         }
     }
 
     private void BalanceAfterErase(int parent)
     {
-        BlockNode* nodes = _nodes;
-        int node = 0;
-        while (true)
+        unchecked
         {
-            bool isLeft = node != nodes[parent].Right;
-            int sibling = isLeft ? nodes[parent].Right : nodes[parent].Left;
-            if (nodes[sibling].IsBlack == 0)
+            BlockNode* nodes = _nodes;
+            int node = 0;
+            while (true)
             {
-                RotateUp(sibling);
-                (nodes[sibling].IsBlack, nodes[parent].IsBlack) = (1, 0);
-                sibling = isLeft ? nodes[parent].Right : nodes[parent].Left;
-            }
-
-            int outer = isLeft ? nodes[sibling].Right : nodes[sibling].Left;
-            if (nodes[outer].IsBlack != 0)
-            {
-                int inner = isLeft ? nodes[sibling].Left : nodes[sibling].Right;
-                if (nodes[inner].IsBlack != 0)
+                bool isLeft = node != nodes[parent].Right;
+                int sibling = isLeft ? nodes[parent].Right : nodes[parent].Left;
+                if (nodes[sibling].IsBlack == 0)
                 {
-                    nodes[sibling].IsBlack = 0;
-                    if (nodes[parent].IsBlack == 0)
-                    {
-                        nodes[parent].IsBlack = 1;
-                        return;
-                    }
-
-                    node = parent;
-                    parent = nodes[node].Parent;
-                    if (parent == 0)
-                    {
-                        return;
-                    }
-
-                    continue;
+                    RotateUp(sibling);
+                    (nodes[sibling].IsBlack, nodes[parent].IsBlack) = (1, 0);
+                    sibling = isLeft ? nodes[parent].Right : nodes[parent].Left;
                 }
 
-                RotateUp(inner);
-                (outer, sibling) = (sibling, inner);
-            }
+                int outer = isLeft ? nodes[sibling].Right : nodes[sibling].Left;
+                if (nodes[outer].IsBlack != 0)
+                {
+                    int inner = isLeft ? nodes[sibling].Left : nodes[sibling].Right;
+                    if (nodes[inner].IsBlack != 0)
+                    {
+                        nodes[sibling].IsBlack = 0;
+                        if (nodes[parent].IsBlack == 0)
+                        {
+                            nodes[parent].IsBlack = 1;
+                            return;
+                        }
 
-            RotateUp(sibling);
-            nodes[sibling].IsBlack = nodes[parent].IsBlack;
-            (nodes[parent].IsBlack, nodes[outer].IsBlack) = (1, 1);
-            return;
+                        node = parent;
+                        parent = nodes[node].Parent;
+                        if (parent == 0)
+                        {
+                            return;
+                        }
+
+                        continue;
+                    }
+
+                    RotateUp(inner);
+                    (outer, sibling) = (sibling, inner);
+                }
+
+                RotateUp(sibling);
+                nodes[sibling].IsBlack = nodes[parent].IsBlack;
+                (nodes[parent].IsBlack, nodes[outer].IsBlack) = (1, 1);
+                return;
+            }
         }
     }
 
     /// <summary>Turns a node over its parent; colours stay.</summary>
     private void RotateUp(int node)
     {
-        BlockNode* nodes = _nodes;
-        int parent = nodes[node].Parent;
-        int middle;
-        if (nodes[parent].Left == node)
+        unchecked
         {
-            middle = nodes[node].Right;
-            (nodes[parent].Left, nodes[node].Right) = (middle, parent);
-        }
-        else
-        {
-            middle = nodes[node].Left;
-            (nodes[parent].Right, nodes[node].Left) = (middle, parent);
-        }
+            BlockNode* nodes = _nodes;
+            int parent = nodes[node].Parent;
+            int middle;
+            if (nodes[parent].Left == node)
+            {
+                middle = nodes[node].Right;
+                (nodes[parent].Left, nodes[node].Right) = (middle, parent);
+            }
+            else
+            {
+                middle = nodes[node].Left;
+                (nodes[parent].Right, nodes[node].Left) = (middle, parent);
+            }
 
-        if (middle != 0)
-        {
-            nodes[middle].Parent = parent;
-        }
+            if (middle != 0)
+            {
+                nodes[middle].Parent = parent;
+            }
 
-        Replace(parent, node);
-        nodes[node].Parent = nodes[parent].Parent;
-        nodes[parent].Parent = node;
+            Replace(parent, node);
+            nodes[node].Parent = nodes[parent].Parent;
+            nodes[parent].Parent = node;
+        }
     }
 
     /// <summary>Lets the parent of <paramref name="old"/> point at <paramref name="heir"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void Replace(int old, int heir)
     {
-        BlockNode* nodes = _nodes;
-        int parent = nodes[old].Parent;
-        if (parent == 0)
+        unchecked
         {
-            Root = heir;
-        }
-        else if (nodes[parent].Left == old)
-        {
-            nodes[parent].Left = heir;
-        }
-        else
-        {
-            nodes[parent].Right = heir;
+            BlockNode* nodes = _nodes;
+            int parent = nodes[old].Parent;
+            if (parent == 0)
+            {
+                Root = heir;
+            }
+            else if (nodes[parent].Left == old)
+            {
+                nodes[parent].Left = heir;
+            }
+            else
+            {
+                nodes[parent].Right = heir;
+            }
         }
     }
 }

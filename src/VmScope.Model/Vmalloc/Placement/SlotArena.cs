@@ -1,8 +1,11 @@
+using System.Runtime.InteropServices;
+
 namespace VmScope.Vmalloc;
 
 /// <summary>Equal slots of memory that the garbage collector neither moves nor scans, named by small numbers.</summary>
 /// <remarks>
-/// Slot 0 is never handed out and stands for "none". Slots begin at multiples of 64 bytes if their size is one. The
+/// A slot's number is its place in units of a power of two, so that its address is one shift and one addition away;
+/// number 0 is never handed out and stands for "none". Slots begin at multiples of 64 bytes if their size is one. The
 /// memory is a pinned array, so nothing has to be disposed of.
 /// </remarks>
 internal sealed unsafe class SlotArena
@@ -10,31 +13,35 @@ internal sealed unsafe class SlotArena
     private const int AlignmentBytes = 64;
 
     private readonly int _slotBytes;
+    private readonly int _unitShift;
     private byte[] _memory = [];
     private int _capacity;
+    private int _highWater = 1;   // in slots; slot 0 counts
     private int _firstReturned;   // chain through the first four bytes of returned slots, last in first out
-    private int _returned;
 
-    internal SlotArena(int slotBytes, int capacity)
+    /// <summary>Makes room for some slots.</summary>
+    /// <param name="slotBytes">The size of a slot, a multiple of 2^<paramref name="unitShift"/>.</param>
+    /// <param name="unitShift">log2 of the unit that numbers count in.</param>
+    /// <param name="capacity">How many slots fit at first.</param>
+    internal SlotArena(int slotBytes, int unitShift, int capacity)
     {
-        _slotBytes = slotBytes;
-        HighWater = 1;
+        (_slotBytes, _unitShift) = (slotBytes, unitShift);
         Resize(capacity);
     }
 
-    /// <summary>The address of slot 0. Changes only inside <see cref="Reserve"/>.</summary>
+    /// <summary>The address of number 0. Changes only inside <see cref="Reserve"/>.</summary>
     internal byte* Base { get; private set; }
 
-    /// <summary>One more than the highest slot ever in use.</summary>
-    internal int HighWater { get; private set; }
+    /// <summary>How many slots <see cref="Take"/> can still give.</summary>
+    internal int Spare { get; private set; }
 
     /// <summary>The bytes of all slots ever used at once; the rest of the memory was never touched.</summary>
-    internal long UsedBytes => (long)HighWater * _slotBytes;
+    internal long UsedBytes => (long)_highWater * _slotBytes;
 
-    /// <summary>Makes sure that the next <paramref name="slots"/> calls of <see cref="Take"/> move nothing.</summary>
+    /// <summary>Makes sure that the next <paramref name="slots"/> calls of <see cref="Take"/> find one. May move everything.</summary>
     internal void Reserve(int slots)
     {
-        if (_capacity - HighWater + _returned < slots)
+        if (Spare < slots)
         {
             Resize(checked(_capacity + Math.Max(_capacity / 2, slots)));
         }
@@ -43,33 +50,39 @@ internal sealed unsafe class SlotArena
     /// <summary>Takes a slot out; its contents are undefined. Call <see cref="Reserve"/> before.</summary>
     internal int Take()
     {
-        int slot = _firstReturned;
-        if (slot == 0)
+        unchecked
         {
-            return HighWater++;
-        }
+            Spare--;
+            int number = _firstReturned;
+            if (number == 0)
+            {
+                return _highWater++ * (_slotBytes >> _unitShift);
+            }
 
-        _returned--;
-        _firstReturned = *(int*)(Base + ((long)slot * _slotBytes));
-        return slot;
+            _firstReturned = *(int*)(Base + ((long)number << _unitShift));
+            return number;
+        }
     }
 
     /// <summary>Gives a slot back.</summary>
-    internal void Return(int slot)
+    internal void Return(int number)
     {
-        *(int*)(Base + ((long)slot * _slotBytes)) = _firstReturned;
-        _firstReturned = slot;
-        _returned++;
+        unchecked
+        {
+            *(int*)(Base + ((long)number << _unitShift)) = _firstReturned;
+            _firstReturned = number;
+            Spare++;
+        }
     }
 
     /// <summary>A copy in which every slot has the same number and contents.</summary>
     internal SlotArena Clone()
     {
-        SlotArena copy = new(_slotBytes, HighWater + 8)
+        SlotArena copy = new(_slotBytes, _unitShift, _capacity)
         {
-            HighWater = HighWater,
+            _highWater = _highWater,
             _firstReturned = _firstReturned,
-            _returned = _returned,
+            Spare = Spare,
         };
         Buffer.MemoryCopy(Base, copy.Base, UsedBytes, UsedBytes);
         return copy;
@@ -78,13 +91,13 @@ internal sealed unsafe class SlotArena
     private void Resize(int capacity)
     {
         long bytes = ((long)capacity * _slotBytes) + AlignmentBytes;
-        byte[] memory = GC.AllocateUninitializedArray<byte>(checked((int)Math.Min(bytes, Array.MaxLength)), pinned: true);
-        if (bytes > memory.Length)
+        if (bytes > Array.MaxLength)
         {
             throw new InvalidOperationException($"{capacity} slots of {_slotBytes} bytes do not fit one array");
         }
 
-        byte* start = (byte*)System.Runtime.InteropServices.Marshal.UnsafeAddrOfPinnedArrayElement(memory, 0);
+        byte[] memory = GC.AllocateUninitializedArray<byte>((int)bytes, pinned: true);
+        byte* start = (byte*)Marshal.UnsafeAddrOfPinnedArrayElement(memory, 0);
         start += -(nint)start & (AlignmentBytes - 1);
         if (Base != null)
         {
@@ -95,5 +108,17 @@ internal sealed unsafe class SlotArena
         _memory = memory;
         Base = start;
         _capacity = capacity;
+        Spare = capacity - _highWater + CountReturned();
+    }
+
+    private int CountReturned()
+    {
+        int count = 0;
+        for (int number = _firstReturned; number != 0; number = *(int*)(Base + ((long)number << _unitShift)))
+        {
+            count++;
+        }
+
+        return count;
     }
 }

@@ -33,18 +33,18 @@ internal static unsafe class WideNode
     internal static long* Starts(byte* node) => (long*)node;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal static int* Holes(byte* node) => (int*)(node + HoleOffset);
+    internal static int* Holes(byte* node) => unchecked((int*)(node + HoleOffset));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal static int* Sizes(byte* node) => (int*)(node + SizeOffset);
+    internal static int* Sizes(byte* node) => unchecked((int*)(node + SizeOffset));
 
     /// <summary>The ids of the children of an inner node.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal static int* Children(byte* node) => (int*)(node + SizeOffset);
+    internal static int* Children(byte* node) => unchecked((int*)(node + SizeOffset));
 
     /// <summary>The ids of the holes of a leaf; 0 where an area touches the next one.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal static int* Blocks(byte* node) => (int*)(node + BlockOffset);
+    internal static int* Blocks(byte* node) => unchecked((int*)(node + BlockOffset));
 
     /// <summary>Makes every lane unused.</summary>
     internal static void Clear(byte* node)
@@ -54,7 +54,25 @@ internal static unsafe class WideNode
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal static bool IsFull(byte* node) => Starts(node)[Lanes - 1] != Unused;
+    internal static bool IsFull(byte* node) => unchecked(Starts(node)[Lanes - 1]) != Unused;
+
+    /// <summary>Asks for what a change of a leaf will read beside the first pages, so that it arrives all at once.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static void Prefetch(byte* leaf)
+    {
+        if (Sse.IsSupported)
+        {
+            unchecked
+            {
+                Sse.Prefetch0(leaf + HoleOffset);
+                Sse.Prefetch0(leaf + HoleOffset + 64);
+                Sse.Prefetch0(leaf + SizeOffset);
+                Sse.Prefetch0(leaf + SizeOffset + 64);
+                Sse.Prefetch0(leaf + BlockOffset);
+                Sse.Prefetch0(leaf + BlockOffset + 64);
+            }
+        }
+    }
 
     /// <summary>The number of entries.</summary>
     internal static int Count(byte* node) => CountAtOrBelow(node, Unused - 1);
@@ -63,65 +81,83 @@ internal static unsafe class WideNode
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static int CountAtOrBelow(byte* node, long page)
     {
-        long* starts = Starts(node);
-        Vector512<long> above = Vector512.Create(page);
-        uint mask0 = (uint)Vector512.GreaterThan(Vector512.LoadAligned(starts), above).ExtractMostSignificantBits();
-        uint mask1 = (uint)Vector512.GreaterThan(Vector512.LoadAligned(starts + 8), above).ExtractMostSignificantBits();
-        uint mask2 = (uint)Vector512.GreaterThan(Vector512.LoadAligned(starts + 16), above).ExtractMostSignificantBits();
-        uint mask3 = (uint)Vector512.GreaterThan(Vector512.LoadAligned(starts + 24), above).ExtractMostSignificantBits();
-        return BitOperations.TrailingZeroCount(mask0 | (mask1 << 8) | (mask2 << 16) | (mask3 << 24));
+        unchecked
+        {
+            long* starts = Starts(node);
+            Vector512<long> above = Vector512.Create(page);
+            uint mask0 = (uint)Vector512.GreaterThan(Vector512.LoadAligned(starts), above).ExtractMostSignificantBits();
+            uint mask1 = (uint)Vector512.GreaterThan(Vector512.LoadAligned(starts + 8), above).ExtractMostSignificantBits();
+            uint mask2 = (uint)Vector512.GreaterThan(Vector512.LoadAligned(starts + 16), above).ExtractMostSignificantBits();
+            uint mask3 = (uint)Vector512.GreaterThan(Vector512.LoadAligned(starts + 24), above).ExtractMostSignificantBits();
+            return BitOperations.TrailingZeroCount(mask0 | (mask1 << 8) | (mask2 << 16) | (mask3 << 24));
+        }
     }
 
     /// <summary>One bit per entry whose hole (or largest hole below) has at least so many pages, 1 or more.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static uint HolesOfAtLeast(byte* node, int pages)
     {
-        int* holes = Holes(node);
-        Vector512<int> tooSmall = Vector512.Create(pages - 1);
-        uint low = (uint)Vector512.GreaterThan(Vector512.LoadAligned(holes), tooSmall).ExtractMostSignificantBits();
-        uint high = (uint)Vector512.GreaterThan(Vector512.LoadAligned(holes + 16), tooSmall).ExtractMostSignificantBits();
-        return low | (high << 16);
+        unchecked
+        {
+            int* holes = Holes(node);
+            Vector512<int> tooSmall = Vector512.Create(pages - 1);
+            uint low = (uint)Vector512.GreaterThan(Vector512.LoadAligned(holes), tooSmall).ExtractMostSignificantBits();
+            uint high = (uint)Vector512.GreaterThan(Vector512.LoadAligned(holes + 16), tooSmall).ExtractMostSignificantBits();
+            return low | (high << 16);
+        }
     }
 
     /// <summary>One bit per area with a hole behind it.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static uint WithBlock(byte* leaf)
     {
-        int* blocks = Blocks(leaf);
-        uint low = (uint)Vector512.GreaterThan(Vector512.LoadAligned(blocks), Vector512<int>.Zero).ExtractMostSignificantBits();
-        uint high = (uint)Vector512.GreaterThan(Vector512.LoadAligned(blocks + 16), Vector512<int>.Zero).ExtractMostSignificantBits();
-        return low | (high << 16);
+        unchecked
+        {
+            int* blocks = Blocks(leaf);
+            uint low = (uint)Vector512.GreaterThan(Vector512.LoadAligned(blocks), Vector512<int>.Zero).ExtractMostSignificantBits();
+            uint high = (uint)Vector512.GreaterThan(Vector512.LoadAligned(blocks + 16), Vector512<int>.Zero).ExtractMostSignificantBits();
+            return low | (high << 16);
+        }
     }
 
     /// <summary>The largest hole of a node.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static int LargestHole(byte* node)
     {
-        int* holes = Holes(node);
-        Vector512<int> both = Vector512.Max(Vector512.LoadAligned(holes), Vector512.LoadAligned(holes + 16));
-        Vector256<int> eight = Vector256.Max(both.GetLower(), both.GetUpper());
-        Vector128<int> four = Vector128.Max(eight.GetLower(), eight.GetUpper());
-        four = Vector128.Max(four, Vector128.Shuffle(four, Vector128.Create(2, 3, 0, 1)));
-        four = Vector128.Max(four, Vector128.Shuffle(four, Vector128.Create(1, 0, 3, 2)));
-        return four.ToScalar();
+        unchecked
+        {
+            int* holes = Holes(node);
+            Vector512<int> both = Vector512.Max(Vector512.LoadAligned(holes), Vector512.LoadAligned(holes + 16));
+            Vector256<int> eight = Vector256.Max(both.GetLower(), both.GetUpper());
+            Vector128<int> four = Vector128.Max(eight.GetLower(), eight.GetUpper());
+            four = Vector128.Max(four, Vector128.Shuffle(four, Vector128.Create(2, 3, 0, 1)));
+            four = Vector128.Max(four, Vector128.Shuffle(four, Vector128.Create(1, 0, 3, 2)));
+            return four.ToScalar();
+        }
     }
 
     /// <summary>Writes one hole lane as part of a whole vector.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static void SetHole(byte* node, int lane, int pages)
     {
-        int* half = Holes(node) + (lane & 16);
-        Vector512<int> here = Vector512.Equals(Vector512<int>.Indices, Vector512.Create(lane & 15));
-        Vector512.ConditionalSelect(here, Vector512.Create(pages), Vector512.LoadAligned(half)).StoreAligned(half);
+        unchecked
+        {
+            int* half = Holes(node) + (lane & 16);
+            Vector512<int> here = Vector512.Equals(Vector512<int>.Indices, Vector512.Create(lane & 15));
+            Vector512.ConditionalSelect(here, Vector512.Create(pages), Vector512.LoadAligned(half)).StoreAligned(half);
+        }
     }
 
     /// <summary>Writes one block lane as part of a whole vector.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static void SetBlock(byte* leaf, int lane, int block)
     {
-        int* half = Blocks(leaf) + (lane & 16);
-        Vector512<int> here = Vector512.Equals(Vector512<int>.Indices, Vector512.Create(lane & 15));
-        Vector512.ConditionalSelect(here, Vector512.Create(block), Vector512.LoadAligned(half)).StoreAligned(half);
+        unchecked
+        {
+            int* half = Blocks(leaf) + (lane & 16);
+            Vector512<int> here = Vector512.Equals(Vector512<int>.Indices, Vector512.Create(lane & 15));
+            Vector512.ConditionalSelect(here, Vector512.Create(block), Vector512.LoadAligned(half)).StoreAligned(half);
+        }
     }
 
     /// <summary>
@@ -194,42 +230,48 @@ internal static unsafe class WideNode
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static void InsertByVectors(byte* node, int lane, int holeBefore, int blockBefore, long start, int size, int hole, int block)
     {
-        long* starts = Starts(node);
-        Vector512<long> wanted = Vector512.Create((long)lane + 1);
-        Vector512<long> value = Vector512.Create(start);
-        Vector512<long> v0 = Vector512.LoadAligned(starts);
-        Vector512<long> v1 = Vector512.LoadAligned(starts + 8);
-        Vector512<long> v2 = Vector512.LoadAligned(starts + 16);
-        Vector512<long> v3 = Vector512.LoadAligned(starts + 24);
-        Opened(v0, v0, Vector512<long>.Indices, wanted, value).StoreAligned(starts);
-        Opened(v1, v0, Vector512<long>.Indices + Vector512.Create(8L), wanted, value).StoreAligned(starts + 8);
-        Opened(v2, v1, Vector512<long>.Indices + Vector512.Create(16L), wanted, value).StoreAligned(starts + 16);
-        Opened(v3, v2, Vector512<long>.Indices + Vector512.Create(24L), wanted, value).StoreAligned(starts + 24);
+        unchecked
+        {
+            long* starts = Starts(node);
+            Vector512<long> wanted = Vector512.Create((long)lane + 1);
+            Vector512<long> value = Vector512.Create(start);
+            Vector512<long> v0 = Vector512.LoadAligned(starts);
+            Vector512<long> v1 = Vector512.LoadAligned(starts + 8);
+            Vector512<long> v2 = Vector512.LoadAligned(starts + 16);
+            Vector512<long> v3 = Vector512.LoadAligned(starts + 24);
+            Opened(v0, v0, Vector512<long>.Indices, wanted, value).StoreAligned(starts);
+            Opened(v1, v0, Vector512<long>.Indices + Vector512.Create(8L), wanted, value).StoreAligned(starts + 8);
+            Opened(v2, v1, Vector512<long>.Indices + Vector512.Create(16L), wanted, value).StoreAligned(starts + 16);
+            Opened(v3, v2, Vector512<long>.Indices + Vector512.Create(24L), wanted, value).StoreAligned(starts + 24);
 
-        Vector512<int> at = Vector512.Create(lane + 1);
-        InsertLanes(Holes(node), at, hole, holeBefore);
-        InsertLanes(Blocks(node), at, block, blockBefore);
-        InsertLanes(Sizes(node), at, size);
+            Vector512<int> at = Vector512.Create(lane + 1);
+            InsertLanes(Holes(node), at, hole, holeBefore);
+            InsertLanes(Blocks(node), at, block, blockBefore);
+            InsertLanes(Sizes(node), at, size);
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static void RemoveByVectors(byte* node, int lane, int holeBefore, int blockBefore)
     {
-        long* starts = Starts(node);
-        Vector512<long> wanted = Vector512.Create((long)lane);
-        Vector512<long> v0 = Vector512.LoadAligned(starts);
-        Vector512<long> v1 = Vector512.LoadAligned(starts + 8);
-        Vector512<long> v2 = Vector512.LoadAligned(starts + 16);
-        Vector512<long> v3 = Vector512.LoadAligned(starts + 24);
-        Closed(v0, v1, Vector512<long>.Indices, wanted).StoreAligned(starts);
-        Closed(v1, v2, Vector512<long>.Indices + Vector512.Create(8L), wanted).StoreAligned(starts + 8);
-        Closed(v2, v3, Vector512<long>.Indices + Vector512.Create(16L), wanted).StoreAligned(starts + 16);
-        Closed(v3, Vector512.Create(Unused), Vector512<long>.Indices + Vector512.Create(24L), wanted).StoreAligned(starts + 24);
+        unchecked
+        {
+            long* starts = Starts(node);
+            Vector512<long> wanted = Vector512.Create((long)lane);
+            Vector512<long> v0 = Vector512.LoadAligned(starts);
+            Vector512<long> v1 = Vector512.LoadAligned(starts + 8);
+            Vector512<long> v2 = Vector512.LoadAligned(starts + 16);
+            Vector512<long> v3 = Vector512.LoadAligned(starts + 24);
+            Closed(v0, v1, Vector512<long>.Indices, wanted).StoreAligned(starts);
+            Closed(v1, v2, Vector512<long>.Indices + Vector512.Create(8L), wanted).StoreAligned(starts + 8);
+            Closed(v2, v3, Vector512<long>.Indices + Vector512.Create(16L), wanted).StoreAligned(starts + 16);
+            Closed(v3, Vector512.Create(Unused), Vector512<long>.Indices + Vector512.Create(24L), wanted).StoreAligned(starts + 24);
 
-        Vector512<int> at = Vector512.Create(lane);
-        RemoveLanes(Holes(node), at, holeBefore);
-        RemoveLanes(Blocks(node), at, blockBefore);
-        RemoveLanes(Sizes(node), at);
+            Vector512<int> at = Vector512.Create(lane);
+            RemoveLanes(Holes(node), at, holeBefore);
+            RemoveLanes(Blocks(node), at, blockBefore);
+            RemoveLanes(Sizes(node), at);
+        }
     }
 
     // Lanes below the wanted one stay, the wanted one takes the value, the others take their lower neighbour's.
@@ -261,48 +303,60 @@ internal static unsafe class WideNode
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void InsertLanes(int* lanes, Vector512<int> wanted, int value)
     {
-        Vector512<int> values = Vector512.Create(value);
-        Vector512<int> v0 = Vector512.LoadAligned(lanes);
-        Vector512<int> v1 = Vector512.LoadAligned(lanes + 16);
-        Opened(v0, v0, Vector512<int>.Indices, wanted, values).StoreAligned(lanes);
-        Opened(v1, v0, Vector512<int>.Indices + Vector512.Create(16), wanted, values).StoreAligned(lanes + 16);
+        unchecked
+        {
+            Vector512<int> values = Vector512.Create(value);
+            Vector512<int> v0 = Vector512.LoadAligned(lanes);
+            Vector512<int> v1 = Vector512.LoadAligned(lanes + 16);
+            Opened(v0, v0, Vector512<int>.Indices, wanted, values).StoreAligned(lanes);
+            Opened(v1, v0, Vector512<int>.Indices + Vector512.Create(16), wanted, values).StoreAligned(lanes + 16);
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void InsertLanes(int* lanes, Vector512<int> wanted, int value, int before)
     {
-        Vector512<int> values = Vector512.Create(value);
-        Vector512<int> befores = Vector512.Create(before);
-        Vector512<int> one = wanted - Vector512<int>.One;
-        Vector512<int> upper = Vector512<int>.Indices + Vector512.Create(16);
-        Vector512<int> v0 = Vector512.LoadAligned(lanes);
-        Vector512<int> v1 = Vector512.LoadAligned(lanes + 16);
-        Vector512<int> n0 = Opened(v0, v0, Vector512<int>.Indices, wanted, values);
-        Vector512<int> n1 = Opened(v1, v0, upper, wanted, values);
-        Vector512.ConditionalSelect(Vector512.Equals(Vector512<int>.Indices, one), befores, n0).StoreAligned(lanes);
-        Vector512.ConditionalSelect(Vector512.Equals(upper, one), befores, n1).StoreAligned(lanes + 16);
+        unchecked
+        {
+            Vector512<int> values = Vector512.Create(value);
+            Vector512<int> befores = Vector512.Create(before);
+            Vector512<int> one = wanted - Vector512<int>.One;
+            Vector512<int> upper = Vector512<int>.Indices + Vector512.Create(16);
+            Vector512<int> v0 = Vector512.LoadAligned(lanes);
+            Vector512<int> v1 = Vector512.LoadAligned(lanes + 16);
+            Vector512<int> n0 = Opened(v0, v0, Vector512<int>.Indices, wanted, values);
+            Vector512<int> n1 = Opened(v1, v0, upper, wanted, values);
+            Vector512.ConditionalSelect(Vector512.Equals(Vector512<int>.Indices, one), befores, n0).StoreAligned(lanes);
+            Vector512.ConditionalSelect(Vector512.Equals(upper, one), befores, n1).StoreAligned(lanes + 16);
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void RemoveLanes(int* lanes, Vector512<int> last)
     {
-        Vector512<int> v0 = Vector512.LoadAligned(lanes);
-        Vector512<int> v1 = Vector512.LoadAligned(lanes + 16);
-        Closed(v0, v1, Vector512<int>.Indices, last).StoreAligned(lanes);
-        Closed(v1, Vector512<int>.Zero, Vector512<int>.Indices + Vector512.Create(16), last).StoreAligned(lanes + 16);
+        unchecked
+        {
+            Vector512<int> v0 = Vector512.LoadAligned(lanes);
+            Vector512<int> v1 = Vector512.LoadAligned(lanes + 16);
+            Closed(v0, v1, Vector512<int>.Indices, last).StoreAligned(lanes);
+            Closed(v1, Vector512<int>.Zero, Vector512<int>.Indices + Vector512.Create(16), last).StoreAligned(lanes + 16);
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void RemoveLanes(int* lanes, Vector512<int> last, int before)
     {
-        Vector512<int> befores = Vector512.Create(before);
-        Vector512<int> upper = Vector512<int>.Indices + Vector512.Create(16);
-        Vector512<int> v0 = Vector512.LoadAligned(lanes);
-        Vector512<int> v1 = Vector512.LoadAligned(lanes + 16);
-        Vector512<int> n0 = Closed(v0, v1, Vector512<int>.Indices, last);
-        Vector512<int> n1 = Closed(v1, Vector512<int>.Zero, upper, last);
-        Vector512.ConditionalSelect(Vector512.Equals(Vector512<int>.Indices, last), befores, n0).StoreAligned(lanes);
-        Vector512.ConditionalSelect(Vector512.Equals(upper, last), befores, n1).StoreAligned(lanes + 16);
+        unchecked
+        {
+            Vector512<int> befores = Vector512.Create(before);
+            Vector512<int> upper = Vector512<int>.Indices + Vector512.Create(16);
+            Vector512<int> v0 = Vector512.LoadAligned(lanes);
+            Vector512<int> v1 = Vector512.LoadAligned(lanes + 16);
+            Vector512<int> n0 = Closed(v0, v1, Vector512<int>.Indices, last);
+            Vector512<int> n1 = Closed(v1, Vector512<int>.Zero, upper, last);
+            Vector512.ConditionalSelect(Vector512.Equals(Vector512<int>.Indices, last), befores, n0).StoreAligned(lanes);
+            Vector512.ConditionalSelect(Vector512.Equals(upper, last), befores, n1).StoreAligned(lanes + 16);
+        }
     }
 
     private static void InsertLane(int* lanes, int lane, int value)
