@@ -172,22 +172,20 @@ internal sealed unsafe partial class AreaIndex
         unchecked
         {
             BlockNode* nodes = _shape.Nodes;
-            if (below != 0)
+            if (below != 0 && above != 0)
             {
-                if (above != 0)
-                {
-                    end = nodes[above].End;   // of three, the lowest survives
-                    _shape.Erase(above);
-                }
-
+                end = nodes[above].End;   // of three, the lowest survives
+                _shape.Erase(above);
                 nodes[below].End = end;
                 return below;
             }
 
-            if (above != 0)
+            if ((below | above) != 0)
             {
-                nodes[above].Start = start;
-                return above;
+                // Which of the two is a matter of luck; computed rather than branched on.
+                int block = below | above;
+                *(below != 0 ? &nodes[block].End : &nodes[block].Start) = below != 0 ? end : start;
+                return block;
             }
 
             return NewBlock(leaf, lane, start, end);

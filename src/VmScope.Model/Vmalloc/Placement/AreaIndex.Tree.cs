@@ -152,6 +152,7 @@ internal sealed unsafe partial class AreaIndex
                 node = At(WideNode.Children(node)[lane]);
             }
 
+            WideNode.Prefetch(node);
             step->Node = node;
             step->Lane = WideNode.CountAtOrBelow(node, page) - 1;
         }
@@ -201,6 +202,7 @@ internal sealed unsafe partial class AreaIndex
                 mask = WideNode.HolesOfAtLeast(node, pages);
             }
 
+            WideNode.Prefetch(node);
             step->Node = node;
             step->Lane = BitOperations.TrailingZeroCount(mask);
             return true;
@@ -311,7 +313,7 @@ internal sealed unsafe partial class AreaIndex
             AreaCount++;
 
             // Only if the hole was the largest of the leaf can the largest have changed; the bottom hole is none of them.
-            if (_height > 0 && (oldHole == WideNode.Holes(_path[1].Node)[_path[1].Lane] || oldHole < hole))
+            if (_height > 0 && oldHole != hole && (oldHole == WideNode.Holes(_path[1].Node)[_path[1].Lane] || oldHole < hole))
             {
                 RefreshHoles(_path);
             }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using VmScope.Kernels;
 
 namespace VmScope.Vmalloc;
@@ -123,6 +124,7 @@ internal sealed unsafe partial class AreaIndex : IFreeSpace
     }
 
     /// <inheritdoc />
+    [MethodImpl(MethodImplOptions.NoInlining)]   // large, and itself full of inlined code
     public bool TryPlace(ulong sizeBytes, ulong alignBytes, ulong windowStart, ulong windowEnd, out ulong address)
     {
         unchecked
@@ -198,6 +200,7 @@ internal sealed unsafe partial class AreaIndex : IFreeSpace
 
     /// <summary>Frees the area that starts at an address.</summary>
     /// <returns>False when no area starts there; then nothing changed.</returns>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     internal bool TryRelease(ulong start, out ulong sizeBytes)
     {
         unchecked

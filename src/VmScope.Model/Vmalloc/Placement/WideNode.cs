@@ -205,13 +205,25 @@ internal static unsafe class WideNode
 
     internal static void RemoveByMoves(byte* node, int lane, int holeBefore, int blockBefore)
     {
-        Remove(node, lane + 1);
+        RemoveByMoves(node, lane + 1);
         Holes(node)[lane] = holeBefore;
         Blocks(node)[lane] = blockBefore;
     }
 
     /// <summary>Removes the entry of one lane, whatever its place; later ones move down.</summary>
     internal static void Remove(byte* node, int lane)
+    {
+        if (Avx512F.IsSupported)
+        {
+            RemoveByVectors(node, lane - 1, lane > 0 ? Holes(node)[lane - 1] : 0, lane > 0 ? Blocks(node)[lane - 1] : 0);
+        }
+        else
+        {
+            RemoveByMoves(node, lane);
+        }
+    }
+
+    private static void RemoveByMoves(byte* node, int lane)
     {
         Span<long> starts = new(Starts(node), Lanes);
         starts[(lane + 1)..].CopyTo(starts[lane..]);
@@ -227,7 +239,8 @@ internal static unsafe class WideNode
     /// <summary>Moves all entries of <paramref name="upper"/> behind the <paramref name="count"/> ones of <paramref name="lower"/>.</summary>
     internal static void Join(byte* lower, int count, byte* upper, int upperCount) => Move(upper, 0, lower, count, upperCount);
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    // Not inlined: with their callers they would exceed what the compiler is ready to inline.
+    [MethodImpl(MethodImplOptions.NoInlining)]
     internal static void InsertByVectors(byte* node, int lane, int holeBefore, int blockBefore, long start, int size, int hole, int block)
     {
         unchecked
@@ -251,7 +264,8 @@ internal static unsafe class WideNode
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    // Not inlined: with their callers they would exceed what the compiler is ready to inline.
+    [MethodImpl(MethodImplOptions.NoInlining)]
     internal static void RemoveByVectors(byte* node, int lane, int holeBefore, int blockBefore)
     {
         unchecked
