@@ -187,11 +187,17 @@ internal sealed unsafe partial class AreaIndex
         if (high != 0 && node != high)
         {
             // The hole lies right of the highest edge node below it. Of its ancestors up to there the last is the lowest.
-            for (node = nodes[high].Parent; node != edge; node = nodes[node].Parent)
+            // Whether an ancestor is below the hole is a toss; so it is not branched on by itself.
+            unchecked
             {
-                if (nodes[node].Start < highStart && HasRoom(node, pages, alignPages, from, out _))
+                for (node = nodes[high].Parent; node != edge; node = nodes[node].Parent)
                 {
-                    chosen = node;
+                    long start = nodes[node].Start;
+                    long aligned = (Math.Max(start, from) + alignPages - 1) & -alignPages;
+                    if ((start < highStart) & (aligned + pages <= nodes[node].End))
+                    {
+                        chosen = node;
+                    }
                 }
             }
         }

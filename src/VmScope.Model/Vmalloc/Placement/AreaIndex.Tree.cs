@@ -11,8 +11,8 @@ namespace VmScope.Vmalloc;
 internal sealed unsafe partial class AreaIndex
 {
     private const int HeightMax = 16;
-    private const int FewEntries = 8;      // a node with fewer looks for a neighbour to join,
-    private const int JoinedEntries = 24;  // if together they leave some room
+    private const int FewEntries = 12;      // a node with fewer looks for a neighbour to join,
+    private const int JoinedEntries = 26;  // if together they leave some room
     private const int AppendSplit = 28;    // a sequential fill leaves nodes this full behind
 
     private const int NodeUnitShift = 6;
@@ -166,7 +166,13 @@ internal sealed unsafe partial class AreaIndex
         unchecked
         {
             byte* leaf = _path->Node;
-            int lane = WideNode.CountAtOrBelow(leaf, start) - 1;
+            int lane = _path->Lane;
+            if (WideNode.Starts(leaf)[lane] == start)
+            {
+                return true;   // placed just now
+            }
+
+            lane = WideNode.CountAtOrBelow(leaf, start) - 1;
             if (lane < 0 || WideNode.Starts(leaf)[lane] != start)
             {
                 MoveTo(start);

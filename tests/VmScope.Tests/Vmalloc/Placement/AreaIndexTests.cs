@@ -83,6 +83,45 @@ public class AreaIndexTests
         run.CompareTrees();
     }
 
+    /// <summary>Without a search before each placement, what the last operation left behind is used.</summary>
+    [Theory]
+    [InlineData(20, 1, 201)]
+    [InlineData(300, 1, 202)]
+    [InlineData(1000, 1, 203)]
+    [InlineData(1000, 13, 204)]
+    public void Steady_use_agrees_address_by_address(int live, int alignBits, int seed)
+    {
+        Random random = new(seed);
+        KernelFreeTree reference = new(FreeSearchRule.PaddedAbovePage, Page, ulong.MaxValue);
+        AreaIndex index = new(FreeSearchRule.PaddedAbovePage, Page, ulong.MaxValue);
+        ulong start = ModulesAbove.VmallocStart;
+        ulong end = start + ((ulong)live * 40 * Page);
+        FreeBlock[] areas = new FreeBlock[live];
+        for (int step = 0; step < 20_000; step++)
+        {
+            int victim = random.Next(4) == 0 ? step % live : random.Next(live);
+            if (areas[victim].End != 0)
+            {
+                reference.Insert(areas[victim].Start, areas[victim].End);
+                Assert.True(index.TryRelease(areas[victim].Start, out ulong freed));
+                Assert.Equal(areas[victim].SizeBytes, freed);
+            }
+
+            ulong size = Page * (ulong)random.Next(1, 66);
+            ulong align = random.Next(10) < 3 ? Page << random.Next(alignBits) : 1;
+            bool expected = reference.TryPlace(size, align, start, end, out ulong wanted);
+            Assert.Equal(expected, index.TryPlace(size, align, start, end, out ulong found));
+            Assert.Equal(wanted, found);
+            areas[victim] = expected ? new(found, found + size) : default;
+            if (step % 16 == 0)
+            {
+                index.CheckInvariants();
+            }
+        }
+
+        Assert.Equal(reference.ToShape(), index.ToShape());
+    }
+
     [Fact]
     public void A_tree_that_was_read_goes_on_like_the_tree_it_was_read_from()
     {

@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using System.Runtime.Intrinsics.X86;
 using VmScope.Vmalloc;
 
 namespace VmScope.Tests.Vmalloc.Placement;
@@ -34,6 +33,8 @@ public sealed unsafe class WideNodeTests : IDisposable
                 }
 
                 Assert.Equal(expected, WideNode.HolesOfAtLeast(node, wanted));
+                Assert.Equal(expected, PlainLanes.AtLeast(WideNode.Holes(node), wanted));
+                Assert.Equal(expected, Lanes256.IsSupported ? Lanes256.AtLeast(WideNode.Holes(node), wanted) : expected);
                 Assert.Equal(blocks, WideNode.WithBlock(node));
             }
 
@@ -42,11 +43,17 @@ public sealed unsafe class WideNodeTests : IDisposable
             {
                 largest = Math.Max(largest, WideNode.Holes(node)[lane]);
                 long start = WideNode.Starts(node)[lane];
-                Assert.Equal(lane, WideNode.CountAtOrBelow(node, start - 1));
-                Assert.Equal(lane + 1, WideNode.CountAtOrBelow(node, start));
+                foreach (long page in (long[])[start - 1, start])
+                {
+                    int expected = page < start ? lane : lane + 1;
+                    Assert.Equal(expected, WideNode.CountAtOrBelow(node, page));
+                    Assert.Equal(expected, PlainLanes.CountUpTo(WideNode.Starts(node), page));
+                    Assert.Equal(expected, Lanes256.IsSupported ? Lanes256.CountUpTo(WideNode.Starts(node), page) : expected);
+                }
             }
 
             Assert.Equal(largest, WideNode.LargestHole(node));
+            Assert.Equal(largest, PlainLanes.Largest(WideNode.Holes(node)));
         }
     }
 
@@ -62,30 +69,37 @@ public sealed unsafe class WideNodeTests : IDisposable
                 {
                     Pair(count, random, out byte* moved, out byte* either);
                     long start = WideNode.Starts(moved)[lane] + 1;
-                    WideNode.InsertByMoves(moved, lane, 5, 6, start, 7, 8, 9);
+                    PlainLanes.InsertBehind(moved, lane, 5, 6, start, 7, 8, 9);
                     WideNode.InsertBehind(either, lane, 5, 6, start, 7, 8, 9);
                     AssertSame(moved, either);
                     Assert.Equal((start, 7, 8, 9), (WideNode.Starts(either)[lane + 1], WideNode.Sizes(either)[lane + 1],
                         WideNode.Holes(either)[lane + 1], WideNode.Blocks(either)[lane + 1]));
                     Assert.Equal((5, 6), (WideNode.Holes(either)[lane], WideNode.Blocks(either)[lane]));
-                    if (Avx512F.IsSupported)
+                    if (Lanes256.IsSupported)
                     {
-                        WideNode.RemoveByVectors(either, lane, 1, 2);
-                        WideNode.RemoveByMoves(moved, lane, 1, 2);
+                        Lanes256.RemoveBehind(either, lane, 1, 2);
+                        PlainLanes.RemoveBehind(moved, lane, 1, 2);
                         AssertSame(moved, either);
-                        Assert.Equal(count, WideNode.Count(either));
+                        Lanes256.InsertBehind(either, lane, 1, 2, start, 3, 4, 5);
+                        PlainLanes.InsertBehind(moved, lane, 1, 2, start, 3, 4, 5);
+                        AssertSame(moved, either);
                     }
                 }
 
                 if (lane + 1 < count)
                 {
                     Pair(count, random, out byte* moved, out byte* either);
-                    WideNode.RemoveByMoves(moved, lane, 5, 6);
+                    PlainLanes.RemoveBehind(moved, lane, 5, 6);
                     WideNode.RemoveBehind(either, lane, 5, 6);
                     AssertSame(moved, either);
                     Assert.Equal(count - 1, WideNode.Count(either));
                     Assert.Equal((5, 6), (WideNode.Holes(either)[lane], WideNode.Blocks(either)[lane]));
                 }
+
+                Pair(count, random, out byte* first, out byte* second);
+                PlainLanes.RemoveBehind(first, -1, 1, 1);
+                WideNode.Remove(second, 0);
+                AssertSame(first, second);
 
                 Pair(count, random, out byte* changed, out byte* same);
                 WideNode.Holes(changed)[lane] = 77;
