@@ -7,7 +7,7 @@ namespace VmScope.Replay;
 /// A kernel with the tracepoints tells each operation in one event; before 6.2 probes tell it in two, entry and return.
 /// A trace with both tells everything twice: then the tracepoints count, and of the probes only what they alone know.
 /// </remarks>
-internal sealed class OperationReader(TraceReader trace) : IOperationSource
+internal sealed class OperationReader(TraceReader trace) : OperationSource
 {
     /// <summary>Tasks between entry and return at the same time; more than any kernel has processors and stacks for.</summary>
     private const int OpenCallsMax = 1 << 16;
@@ -20,29 +20,36 @@ internal sealed class OperationReader(TraceReader trace) : IOperationSource
     private bool _hasTracepoints;
     private ulong _lastProbeFree;
 
-    /// <inheritdoc />
-    public string Name => Trace.File;
+    private long _events;
+    private long _returnsWithoutEntry;
 
-    /// <inheritdoc />
-    public long Events { get; private set; }
+    internal override string Name => trace.File;
 
-    /// <inheritdoc />
-    public long Bytes => Trace.Bytes;
+    internal override long Events => _events;
 
-    /// <inheritdoc />
-    public bool HasAddresses => true;
+    internal override long Bytes => trace.Bytes;
 
-    /// <summary>Whether calls were seen to return whose entry was not.</summary>
-    internal long ReturnsWithoutEntry { get; private set; }
+    internal override bool HasAddresses => true;
 
-    internal TraceReader Trace { get; } = trace;
+    internal override SourceMachine Machine => new(null, trace.HeaderCpus, 0, 0, 0, 0);
 
-    /// <inheritdoc />
-    public bool TryRead(ref ReplayOperation operation)
+    internal override ulong LostEvents => trace.LostEvents;
+
+    internal override ulong OverwrittenEvents => trace.OverwrittenEvents;
+
+    internal override long OddLines => trace.OddLines;
+
+    internal override IReadOnlyList<string> OddLineSamples => trace.OddLineSamples;
+
+    internal override long Lines => trace.Lines;
+
+    internal override long ReturnsWithoutEntry => _returnsWithoutEntry;
+
+    internal override bool TryRead(ref ReplayOperation operation)
     {
-        while (Trace.TryRead(ref _event))
+        while (trace.TryRead(ref _event))
         {
-            Events += _event.Kind is TraceEventKind.Marker or TraceEventKind.Lost ? 0 : 1;
+            _events += _event.Kind is TraceEventKind.Marker or TraceEventKind.Lost ? 0 : 1;
             if (TryTranslate(ref operation))
             {
                 return true;
@@ -150,7 +157,7 @@ internal sealed class OperationReader(TraceReader trace) : IOperationSource
             return true;
         }
 
-        ReturnsWithoutEntry++;
+        _returnsWithoutEntry++;
         (operation.Kind, operation.Start, operation.End) = (OperationKind.Appear, _event.Start, _event.End);
         return !_event.Failed && _event.End > _event.Start;
     }

@@ -1,3 +1,5 @@
+using VmScope.Vmalloc;
+
 namespace VmScope.Replay;
 
 /// <summary>The next operations of a trace, read ahead; those of several processors stand in order of their time stamps.</summary>
@@ -11,8 +13,10 @@ internal sealed class OperationWindow
     internal const int Capacity = 256;
 
     private readonly ReplayOperation[] _ring = new ReplayOperation[Capacity];
-    private readonly IOperationSource _reader;
+    private readonly OperationSource _reader;
     private readonly IReadOnlyList<ReplayOperation> _first;
+    private readonly ulong _pageBytes;
+    private readonly ulong _lastAddress;
     private int _firstTaken;
     private int _head;
     private bool _isEnd;
@@ -21,8 +25,9 @@ internal sealed class OperationWindow
     /// <param name="reader">Where operations come from.</param>
     /// <param name="first">Operations read before, that come first.</param>
     /// <param name="skip">How many of those are left out.</param>
-    internal OperationWindow(IOperationSource reader, IReadOnlyList<ReplayOperation> first, int skip) =>
-        (_reader, _first, _firstTaken) = (reader, first, skip);
+    /// <param name="setup">Tells which operations are possible.</param>
+    internal OperationWindow(OperationSource reader, IReadOnlyList<ReplayOperation> first, int skip, VmallocSetup setup) =>
+        (_reader, _first, _firstTaken, _pageBytes, _lastAddress) = (reader, first, skip, setup.PageBytes, setup.LastAddress);
 
     /// <summary>Operations read and not yet passed.</summary>
     internal int Count { get; private set; }
@@ -54,6 +59,7 @@ internal sealed class OperationWindow
             }
 
             Count++;
+            slot.IsOdd = !slot.IsPossible(_pageBytes, _lastAddress);
             if (slot.Time < _lastTime)
             {
                 SortLast();

@@ -148,7 +148,7 @@ internal sealed class OrderRepair(OperationWindow window)
         VmallocSpace trial = Copy(space);
         for (int i = 0; i < window.Count; i++)
         {
-            if (i == ahead || window[i].Done || window[i].Task == operation.Task)
+            if (i == ahead || window[i].Done || window[i].IsOdd || window[i].Task == operation.Task)
             {
                 continue;
             }
@@ -187,7 +187,7 @@ internal sealed class OrderRepair(OperationWindow window)
         for (int i = 0; i < window.Count; i++)
         {
             ref ReplayOperation other = ref window[i];
-            if (i == ahead || other.Done || other.Task == operation.Task || other.Start >= end || start >= other.End
+            if (i == ahead || other.Done || other.IsOdd || other.Task == operation.Task || other.Start >= end || start >= other.End
                 || other.Kind is not (OperationKind.Place or OperationKind.Appear or OperationKind.Chunk)
                 || other.EntryLine > operation.Line || !window.IsFirstOfItsTask(i))
             {

@@ -5,26 +5,30 @@ namespace VmScope.Replay;
 
 /// <summary>The machine a trace was recorded on, as far as evidence and the trace itself tell.</summary>
 /// <param name="KernelText">The kernel's release or version.</param>
+/// <param name="Version">Its version.</param>
 /// <param name="Setup">What its vmalloc space is made of.</param>
 /// <param name="SeveralCpus">Whether more than one processor may have written events.</param>
-internal sealed record RecordedMachine(string KernelText, VmallocSetup Setup, bool SeveralCpus)
+internal sealed record RecordedMachine(string KernelText, KernelVersion Version, VmallocSetup Setup, bool SeveralCpus)
 {
     /// <exception cref="EvidenceException">Nobody tells which kernel it was.</exception>
-    internal static RecordedMachine Find(ReplayInput input, OperationReader reader, IReadOnlyList<ReplayOperation> first)
+    internal static RecordedMachine Find(ReplayInput input, OperationSource source, IReadOnlyList<ReplayOperation> first)
     {
         KernelIdentity? kernel = input.Machine?.Kernel;
-        KernelVersion version = input.RecordedOn ?? kernel?.Version
+        SourceMachine told = source.Machine;
+        KernelVersion version = input.RecordedOn ?? kernel?.Version ?? told.Kernel
             ?? throw new EvidenceException(
                 $"{input.Trace.Name}: nothing tells which kernel recorded it; give --evidence with a dmesg or version of "
                 + "that machine, or --recorded-on VERSION");
-        int online = Math.Max(Math.Max(1, reader.Trace.HeaderCpus), first.Max(operation => operation.Cpu) + 1);
-        int possible = input.PossibleCpus ?? input.Machine?.Cpus.PossibleCount ?? online;
-        (ulong windowStart, ulong windowEnd) = LargestWindow(first);
+        int online = Math.Max(Math.Max(1, told.Cpus), (first.Count == 0 ? 0 : first.Max(operation => operation.Cpu)) + 1);
+        int possible = input.PossibleCpus ?? input.Machine?.Cpus.PossibleCount ?? Math.Max(told.PossibleCpus, online);
+        (ulong windowStart, ulong windowEnd) = told.WindowEnd > told.WindowStart
+            ? (told.WindowStart, told.WindowEnd)
+            : LargestWindow(first);
         Architecture architecture = input.Machine?.Architecture ?? Architecture.Unknown;
         VmallocSetup setup = new()
         {
             Facts = VmallocTimelines.At(version),
-            PageBytes = input.Machine?.PageSize.Bytes ?? PageSize.Size4K.Bytes,
+            PageBytes = input.Machine?.PageSize.Bytes ?? (told.PageBytes != 0 ? told.PageBytes : PageSize.Size4K.Bytes),
             WindowStart = windowStart,
             WindowEnd = windowEnd,
             Is64Bit = architecture == Architecture.Unknown ? windowEnd > uint.MaxValue : architecture.Is64Bit(),
@@ -32,7 +36,21 @@ internal sealed record RecordedMachine(string KernelText, VmallocSetup Setup, bo
             PossibleCpus = Math.Max(possible, online),
         };
         string text = input.RecordedOn is null && kernel is not null ? kernel.Release : version.ToString();
-        return new RecordedMachine(text, setup, online > 1);
+        return new RecordedMachine(text, version, setup, online > 1);
+    }
+
+    /// <summary>Begins a file of operations with what is known of the machine and with the operations read ahead.</summary>
+    internal OperationFileWriter Record(Stream stream, OperationSource source, IReadOnlyList<ReplayOperation> first)
+    {
+        SourceMachine machine = new(
+            Version, Setup.OnlineCpus, Setup.PossibleCpus, Setup.PageBytes, Setup.WindowStart, Setup.WindowEnd);
+        OperationFileWriter writer = new(stream, machine, Setup.Is64Bit, source.HasAddresses);
+        foreach (ReplayOperation operation in first)
+        {
+            writer.Write(operation);
+        }
+
+        return writer;
     }
 
     /// <summary>The vmalloc range is the largest one requests name; modules and others ask for less.</summary>

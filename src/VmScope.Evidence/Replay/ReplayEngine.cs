@@ -62,6 +62,9 @@ internal sealed class ReplayEngine
 
     internal long Operations { get; private set; }
 
+    /// <summary>Operations left out because no kernel does them.</summary>
+    internal long OddOperations { get; private set; }
+
     internal ReplayDifference? First { get; private set; }
 
     /// <summary>The busy areas when the last listing was about to be read; null without a marker.</summary>
@@ -87,6 +90,13 @@ internal sealed class ReplayEngine
         SeveralCpus |= operation.Cpu > 0;
         if (!operation.Done)
         {
+            if (operation.IsOdd)
+            {
+                OddOperations++;
+                _window.Pass();
+                return true;
+            }
+
             Apply(ref operation);
             if (SeveralCpus && operation.Kind is not (OperationKind.Marker or OperationKind.Lost))
             {

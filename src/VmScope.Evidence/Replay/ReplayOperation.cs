@@ -1,3 +1,4 @@
+using System.Numerics;
 using VmScope.Traces;
 using VmScope.Vmalloc;
 
@@ -43,6 +44,9 @@ internal struct ReplayOperation
     /// <summary>The kernel found no room.</summary>
     internal bool Failed;
 
+    /// <summary>Something no kernel does: the line is damaged.</summary>
+    internal bool IsOdd;
+
     /// <summary>Already applied, ahead of its turn.</summary>
     internal bool Done;
 
@@ -77,4 +81,28 @@ internal struct ReplayOperation
     internal ulong Limit;
 
     internal readonly AreaRequest Request => new(SizeBytes, AlignBytes, WindowStart, WindowEnd, Cpu);
+
+    /// <summary>Whether a kernel could have done this: whole pages, powers of two, nothing past the top of the space.</summary>
+    internal readonly bool IsPossible(ulong pageBytes, ulong lastAddress)
+    {
+        switch (Kind)
+        {
+            case OperationKind.Place:
+                return IsArea(0, SizeBytes, pageBytes, lastAddress)
+                    && BitOperations.IsPow2(AlignBytes)
+                    && WindowStart < WindowEnd && WindowEnd <= lastAddress
+                    && (Failed || (IsArea(Start, SizeBytes, pageBytes, lastAddress) && End - Start >= SizeBytes));
+            case OperationKind.Appear:
+            case OperationKind.Chunk:
+                return Start < End && IsArea(Start, End - Start, pageBytes, lastAddress)
+                    && (AlignBytes == 0 || BitOperations.IsPow2(AlignBytes));
+            case OperationKind.Free:
+                return Start <= lastAddress && (End == 0 || (Start < End && IsArea(Start, End - Start, pageBytes, lastAddress)));
+            default:
+                return true;
+        }
+    }
+
+    private static bool IsArea(ulong start, ulong sizeBytes, ulong pageBytes, ulong lastAddress) =>
+        sizeBytes > 0 && ((start | sizeBytes) & (pageBytes - 1)) == 0 && start <= lastAddress && sizeBytes <= lastAddress - start;
 }

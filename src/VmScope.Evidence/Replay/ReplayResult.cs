@@ -139,6 +139,9 @@ public sealed record ReplayResult
     /// <summary>Events that the tracer lost.</summary>
     public ulong LostEvents { get; init; }
 
+    /// <summary>Operations left out because no kernel does them: damage in the trace.</summary>
+    public long OddOperations { get; init; }
+
     /// <summary>Whether the run was stopped before the end of the trace.</summary>
     public bool Interrupted { get; init; }
 

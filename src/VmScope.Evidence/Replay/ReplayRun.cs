@@ -17,6 +17,12 @@ public sealed record ReplayInput
     /// <summary>The trace.</summary>
     public required ReplayFile Trace { get; init; }
 
+    /// <summary>Whether the trace is a file of operations of ours (docs/operations.md).</summary>
+    public bool HoldsOperations { get; init; }
+
+    /// <summary>Where a copy of the operations is written; null for nowhere.</summary>
+    public Stream? Record { get; init; }
+
     /// <summary>Kernel version, architecture and processors of the machine that recorded it; null when nothing is at hand.</summary>
     public EvidenceInputs? Machine { get; init; }
 
@@ -42,48 +48,107 @@ public sealed record ReplayInput
 public readonly record struct ReplayProgress(long Events, long Bytes);
 
 /// <summary>Replays a recorded trace against the model of the kernel that recorded it.</summary>
-public static class ReplayRun
+/// <remarks>
+/// Made, then run, then asked. The result may also be asked for while another thread is still inside
+/// <see cref="Run(Action{ReplayProgress}?, CancellationToken)"/> and waits for input: it then tells what is known so far.
+/// </remarks>
+public sealed class ReplayRun : IDisposable
 {
     private const int StepsPerReport = 1 << 14;
 
     /// <summary>Operations read ahead to find the address range, where no listing has to be looked for.</summary>
     private const int OperationsToLookAt = 256;
 
-    /// <summary>Replays a trace to its end.</summary>
-    /// <param name="input">Trace and evidence.</param>
-    /// <param name="progress">Called now and then; null for nobody.</param>
-    /// <param name="stop">Stops early; the result then holds what is known so far.</param>
+    private readonly OperationSource _reader;
+    private readonly OperationFileWriter? _copy;
+    private readonly StartState _start;
+    private readonly Listing? _after;
+    private readonly ReplayResult _frame;
+    private readonly OperationWindow? _window;
+    private readonly ReplayEngine? _engine;
+    private bool _isComplete;
+
+    /// <summary>Opens the trace, reads its beginning and finds the state it starts from.</summary>
     /// <exception cref="EvidenceException">
     /// A file cannot be read, the trace holds no event of the allocator, or nothing tells which kernel recorded it.
     /// </exception>
-    public static ReplayResult Run(ReplayInput input, Action<ReplayProgress>? progress = null, CancellationToken stop = default)
+    public ReplayRun(ReplayInput input)
     {
-        OperationReader reader = new(new TraceReader(input.Trace.Content, input.Trace.Name));
-        List<ReplayOperation> first = ReadAhead(reader, input.Before is not null);
-        RecordedMachine machine = RecordedMachine.Find(input, reader, first);
+        _reader = OperationSources.Open(input);
+        List<ReplayOperation> first = ReadAhead(_reader, input.Before is not null);
+        RecordedMachine machine = RecordedMachine.Find(input, _reader, first);
+        if (input.Record is { } copy)
+        {
+            _copy = machine.Record(copy, _reader, first);
+            _reader = new RecordingSource(_reader, _copy);
+        }
+
         Listing? before = input.Before is { } file ? Listing.Read(file.Content, file.Name) : null;
-        Listing? after = input.After is { } last ? Listing.Read(last.Content, last.Name) : null;
-        StartState start = FindStart(input, machine, first, before, after, reader);
-        ReplayResult result = new()
+        _after = input.After is { } last ? Listing.Read(last.Content, last.Name) : null;
+        _start = FindStart(input, machine, first, before, _after, _reader);
+        string? whyNot = WhyNot(_start, machine);
+        _frame = new ReplayResult
         {
             Trace = input.Trace.Name,
             Kernel = machine.KernelText,
-            Start = start.Kind,
-            StartReason = start.Reason,
-            Replayable = true,
+            Start = _start.Kind,
+            StartReason = _start.Reason,
+            Replayable = whyNot is null,
+            WhyNot = whyNot,
         };
-        if (WhyNot(start, machine) is { } reason)
+        if (whyNot is null)
         {
-            return result with { Replayable = false, WhyNot = reason, Events = reader.Events };
+            _window = new OperationWindow(_reader, first, _start.Skip, machine.Setup);
+            _engine = new ReplayEngine(_window, _start) { SeveralCpus = machine.SeveralCpus };
         }
-
-        OperationWindow window = new(reader, first, start.Skip);
-        ReplayEngine engine = new(window, start) { SeveralCpus = machine.SeveralCpus };
-        bool interrupted = Drive(engine, reader, progress, stop);
-        return Summarize(result, engine, window, reader, start, after, interrupted);
     }
 
-    private static List<ReplayOperation> ReadAhead(OperationReader reader, bool lookForMarker)
+    /// <summary>Writes what is left of the copy of the operations.</summary>
+    public void Dispose() => _copy?.Dispose();
+
+    /// <summary>What is known so far.</summary>
+    public ReplayResult Result => _engine is null || _window is null
+        ? _frame with { Events = _reader.Events }
+        : Summarize(_engine, _window);
+
+    /// <summary>Replays a trace to its end.</summary>
+    /// <param name="input">Trace and evidence.</param>
+    public static ReplayResult Run(ReplayInput input)
+    {
+        using ReplayRun run = new(input);
+        run.Run(progress: null, CancellationToken.None);
+        return run.Result;
+    }
+
+    /// <summary>Replays to the end of the trace.</summary>
+    /// <param name="progress">Called now and then; null for nobody.</param>
+    /// <param name="stop">Stops early; the result then holds what is known so far.</param>
+    /// <exception cref="EvidenceException">The stream cannot be read.</exception>
+    public void Run(Action<ReplayProgress>? progress, CancellationToken stop)
+    {
+        if (_engine is null)
+        {
+            _isComplete = true;
+            return;
+        }
+
+        for (long step = 1; _engine.Step(); step++)
+        {
+            if (step % StepsPerReport == 0)
+            {
+                if (stop.IsCancellationRequested)
+                {
+                    return;
+                }
+
+                progress?.Invoke(new ReplayProgress(_reader.Events, _reader.Bytes));
+            }
+        }
+
+        _isComplete = true;
+    }
+
+    internal static List<ReplayOperation> ReadAhead(OperationSource reader, bool lookForMarker)
     {
         List<ReplayOperation> first = [];
         ReplayOperation operation = default;
@@ -98,9 +163,9 @@ public static class ReplayRun
 
         if (!first.Exists(operation => operation.Kind is OperationKind.Place or OperationKind.Free or OperationKind.Appear))
         {
-            string sample = reader.Trace.OddLineSamples.Count > 0 ? $"; {reader.Trace.OddLineSamples[0]}" : "";
+            string sample = reader.OddLineSamples.Count > 0 ? $"; {reader.OddLineSamples[0]}" : "";
             throw new EvidenceException(
-                $"{reader.Trace.File}: no event of the vmalloc allocator in {reader.Trace.Lines} lines{sample}");
+                $"{reader.Name}: no event of the vmalloc allocator in {reader.Lines} lines{sample}");
         }
 
         return first;
@@ -112,7 +177,7 @@ public static class ReplayRun
         List<ReplayOperation> first,
         Listing? before,
         Listing? after,
-        OperationReader reader)
+        OperationSource reader)
     {
         StartStateFinder finder = new(machine.Setup, first);
         ulong chunkBytes = Math.Max(before?.ChunkBytes ?? 0, after?.ChunkBytes ?? 0);
@@ -130,7 +195,7 @@ public static class ReplayRun
             }
         }
 
-        if (reader.Trace.OverwrittenEvents == 0 && finder.BeginsAtBoot(before))
+        if (reader.OverwrittenEvents == 0 && finder.BeginsAtBoot(before))
         {
             return finder.Boot("the first area of the trace is the first of the address range", chunkBytes);
         }
@@ -160,44 +225,18 @@ public static class ReplayRun
             : null;
     }
 
-    private static bool Drive(
-        ReplayEngine engine, OperationReader reader, Action<ReplayProgress>? progress, CancellationToken stop)
-    {
-        for (long step = 1; engine.Step(); step++)
-        {
-            if (step % StepsPerReport == 0)
-            {
-                if (stop.IsCancellationRequested)
-                {
-                    return true;
-                }
-
-                progress?.Invoke(new ReplayProgress(reader.Events, reader.Trace.Bytes));
-            }
-        }
-
-        return false;
-    }
-
-    private static ReplayResult Summarize(
-        ReplayResult result,
-        ReplayEngine engine,
-        OperationWindow window,
-        OperationReader reader,
-        StartState start,
-        Listing? after,
-        bool interrupted)
+    private ReplayResult Summarize(ReplayEngine engine, OperationWindow window)
     {
         FinalList? final = null;
-        if (after is not null && !interrupted)
+        if (_after is not null && _isComplete)
         {
             IReadOnlyList<FreeBlock> now = engine.BusyNow();
-            final = FinalLists.Compare(after, engine.AfterBegins ?? now, engine.AfterEnds ?? now);
+            final = FinalLists.Compare(_after, engine.AfterBegins ?? now, engine.AfterEnds ?? now);
         }
 
-        return result with
+        return _frame with
         {
-            Events = reader.Events,
+            Events = _reader.Events,
             Allocations = engine.Allocations,
             SameAddress = engine.Same,
             Different = engine.Unknowable + engine.Unexplained,
@@ -213,16 +252,17 @@ public static class ReplayRun
             Chunks = engine.Chunks,
             ChunksSame = engine.ChunksSame,
             ChunksUnplaced = engine.ChunksUnplaced,
-            LostEvents = unchecked(reader.Trace.LostEvents + reader.Trace.OverwrittenEvents),
-            Interrupted = interrupted,
+            LostEvents = unchecked(_reader.LostEvents + _reader.OverwrittenEvents),
+            OddOperations = engine.OddOperations,
+            Interrupted = !_isComplete,
             First = engine.First,
             Final = final,
-            Notes = Notes(engine, window, reader, start),
+            Notes = Notes(engine, window, _reader, _start),
         };
     }
 
     private static ImmutableArray<string> Notes(
-        ReplayEngine engine, OperationWindow window, OperationReader reader, StartState start)
+        ReplayEngine engine, OperationWindow window, OperationSource reader, StartState start)
     {
         List<string> notes = [];
         void Note(bool holds, string text)
@@ -237,17 +277,18 @@ public static class ReplayRun
             "a listing does not tell the shape of the free tree: requests whose place depends on it cannot be known");
         Note(start.LazyUnknownUntilPurge,
             "areas freed before the trace began and purged inside it are not known: until the first purge they may lie in holes of the model");
-        Note(reader.Trace.LostEvents > 0, $"{reader.Trace.LostEvents} events were lost on the way: what follows cannot be known for certain");
-        Note(reader.Trace.OverwrittenEvents > 0,
-            $"{reader.Trace.OverwrittenEvents} events were overwritten before the first one kept; a larger trace_buf_size keeps them");
-        Note(reader.Trace.OddLines > 0,
-            $"{reader.Trace.OddLines} lines are no trace lines; {(reader.Trace.OddLineSamples.Count > 0 ? reader.Trace.OddLineSamples[0] : "")}");
+        Note(reader.LostEvents > 0, $"{reader.LostEvents} events were lost on the way: what follows cannot be known for certain");
+        Note(reader.OverwrittenEvents > 0,
+            $"{reader.OverwrittenEvents} events were overwritten before the first one kept; a larger trace_buf_size keeps them");
+        Note(reader.OddLines > 0,
+            $"{reader.OddLines} lines are no trace lines; {(reader.OddLineSamples.Count > 0 ? reader.OddLineSamples[0] : "")}");
         Note(engine.Purges == 0 && engine.Frees > 0,
             "no purge in the trace: record purge_vmap_area_lazy too, or freed areas never come back");
         Note(engine.UnknownFrees > 0, $"{engine.UnknownFrees} frees name areas whose allocation was not seen");
         Note(engine.ChunksUnplaced > 0,
             $"{engine.ChunksUnplaced} per-CPU chunks of unknown size; a listing with one of them tells it");
         Note(reader.ReturnsWithoutEntry > 0, $"{reader.ReturnsWithoutEntry} requests returned whose entry was not seen");
+        Note(engine.OddOperations > 0, $"{engine.OddOperations} events ask for what no kernel does (sizes, alignments or addresses out of range) and were left out");
         Note(window.TooLate > 0, $"{window.TooLate} lines are older than {OperationWindow.Capacity} lines before them; sort the trace by time");
         return [.. notes];
     }

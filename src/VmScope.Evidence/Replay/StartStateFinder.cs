@@ -63,7 +63,7 @@ internal sealed class StartStateFinder(VmallocSetup setup, IReadOnlyList<ReplayO
     /// <exception cref="EvidenceException">Listing and tree contradict each other.</exception>
     internal StartState FromListing(Listing listing, IFreeSpace? tree, string? treeFile)
     {
-        Dictionary<ulong, ulong> busy = listing.Busy.ToDictionary(area => area.Start, area => area.End);
+        Dictionary<ulong, ulong> busy = ByStart(listing);
         List<FreeBlock> lazy = [.. listing.Lazy];
         int taken = TakenAt(busy);
         bool purged = Rewind(listing, busy, lazy, taken, out int skip);
@@ -82,6 +82,11 @@ internal sealed class StartStateFinder(VmallocSetup setup, IReadOnlyList<ReplayO
 
         foreach (FreeBlock area in purged ? [] : lazy)
         {
+            if (((area.Start | area.End) & (setup.PageBytes - 1)) != 0 || area.End > setup.LastAddress)
+            {
+                throw new EvidenceException($"{listing.File}: area 0x{area.Start:x}-0x{area.End:x} is not made of pages of the address space");
+            }
+
             if (tree is not null)
             {
                 space.AddKnownLazy(area.Start, area.End);
@@ -104,8 +109,27 @@ internal sealed class StartStateFinder(VmallocSetup setup, IReadOnlyList<ReplayO
         };
     }
 
+    private static Dictionary<ulong, ulong> ByStart(Listing listing)
+    {
+        Dictionary<ulong, ulong> busy = [];
+        foreach (Listing.ListedArea area in listing.Busy)
+        {
+            if (!busy.TryAdd(area.Start, area.End))
+            {
+                throw new EvidenceException($"{listing.File}: two areas start at 0x{area.Start:x}");
+            }
+        }
+
+        return busy;
+    }
+
     private static void Add(VmallocSpace space, bool hasTree, string file, string? treeFile, ulong start, ulong end)
     {
+        if (((start | end) & (space.Setup.PageBytes - 1)) != 0 || end > space.Setup.LastAddress || start == 0)
+        {
+            throw new EvidenceException($"{file}: area 0x{start:x}-0x{end:x} is not made of pages of the address space");
+        }
+
         if (!hasTree)
         {
             if (!space.TryAddKnown(start, end))
@@ -196,6 +220,8 @@ internal sealed class StartStateFinder(VmallocSetup setup, IReadOnlyList<ReplayO
             ReplayOperation operation = first[i];
             switch (operation.Kind)
             {
+                case var _ when !operation.IsPossible(setup.PageBytes, setup.LastAddress):
+                    break;
                 case OperationKind.Place when !operation.Failed:
                 case OperationKind.Appear:
                 case OperationKind.Chunk:

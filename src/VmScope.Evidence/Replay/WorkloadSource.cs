@@ -4,19 +4,22 @@ namespace VmScope.Replay;
 
 /// <summary>A generated workload as operations; the start of an area is its name.</summary>
 internal sealed class WorkloadSource(Workload workload, WorkloadSettings settings, ulong windowStart, ulong windowEnd)
-    : IOperationSource
+    : OperationSource
 {
     private readonly IEnumerator<WorkloadStep> _steps = workload.AllSteps(settings).GetEnumerator();
 
-    public string Name => workload.Name;
+    private long _events;
 
-    public long Events { get; private set; }
+    internal override string Name => workload.Name;
 
-    public long Bytes => 0;
+    internal override long Events => _events;
 
-    public bool HasAddresses => false;
+    internal override bool HasAddresses => false;
 
-    public bool TryRead(ref ReplayOperation operation)
+    internal override SourceMachine Machine =>
+        new(null, settings.OnlineCpus, settings.OnlineCpus, settings.PageBytes, windowStart, windowEnd);
+
+    internal override bool TryRead(ref ReplayOperation operation)
     {
         if (!_steps.MoveNext())
         {
@@ -24,7 +27,7 @@ internal sealed class WorkloadSource(Workload workload, WorkloadSettings setting
         }
 
         WorkloadStep step = _steps.Current;
-        Events++;
+        _events++;
         operation = new ReplayOperation
         {
             Kind = step.Kind switch
@@ -35,8 +38,8 @@ internal sealed class WorkloadSource(Workload workload, WorkloadSettings setting
             },
             Cpu = step.Cpu,
             Task = step.Cpu + 1,
-            Line = Events,
-            Time = (ulong)Events * 1000,
+            Line = _events,
+            Time = (ulong)_events * 1000,
             Start = step.Id,
             SizeBytes = step.SizeBytes,
             AlignBytes = step.AlignBytes,
