@@ -4,13 +4,81 @@ _vmscope() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} path= i
     for ((i = 1; i < COMP_CWORD; i++)); do
         case "$path ${COMP_WORDS[i]}" in
-            ' collect'|' completion'|' man') path="$path ${COMP_WORDS[i]}" ;;
+            ' explain'|' fit'|' layout'|' replay'|' watch'|' collect'|' completion'|' man'|' check') path="$path ${COMP_WORDS[i]}" ;;
         esac
     done
     local words= values=
     case "$path" in
         '')
-            words='collect completion man --help -? -h --version'
+            words='explain fit layout replay watch collect completion man check --help -? -h --version'
+            ;;
+        ' explain')
+            words='--sample --json --csv --all --by --sort --area --ascii --color --help -? -h'
+            case "$prev" in
+                --sample) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --by) values='caller gap kind module node' ;;
+                --sort) values='areas bytes name pages' ;;
+                --area) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --color) values='always auto never' ;;
+            esac
+            ;;
+        ' fit')
+            words='--align --ioremap --guard-included --window --sample --json --help -? -h'
+            case "$prev" in
+                --align) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --window) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --sample) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+            esac
+            ;;
+        ' layout')
+            words='--arch --kernel --config --set --ram --memory-map --cmdline --cpus --json --dmesg --meminfo --why --sweep --csv --observed --system-map --color --help -? -h'
+            case "$prev" in
+                --arch) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --kernel) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --set) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --ram) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --memory-map) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --cmdline) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --cpus) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --why) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --sweep) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --system-map) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --color) values='always auto never' ;;
+            esac
+            ;;
+        ' replay')
+            words='--evidence --snapshot --free-tree --after --recorded-on --cpus --kernel --era --ram --cmdline --page-size --no-lazy --workload --arch --seed --loops --pages --workers --record --json --csv --ascii --help -? -h'
+            case "$prev" in
+                --evidence) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --snapshot) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --free-tree) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --after) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --recorded-on) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --cpus) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --kernel) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --era) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --ram) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --cmdline) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --page-size) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --workload) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --arch) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --seed) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --loops) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --pages) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --workers) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --record) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+            esac
+            ;;
+        ' watch')
+            words='--every --for --record --replay --ascii --color --help -? -h'
+            case "$prev" in
+                --every) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --for) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --record) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --replay) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --color) values='always auto never' ;;
+            esac
             ;;
         ' collect')
             words='--output -o --redact --help -? -h'
@@ -23,6 +91,12 @@ _vmscope() {
             ;;
         ' man')
             words='--help -? -h'
+            ;;
+        ' check')
+            words='--json --color --help -? -h'
+            case "$prev" in
+                --color) values='always auto never' ;;
+            esac
             ;;
     esac
     if [[ -n $values ]]; then
