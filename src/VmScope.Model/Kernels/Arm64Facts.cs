@@ -103,8 +103,8 @@ internal sealed record Arm64Facts
         ConfigReader config = new(kernel.Config);
         KnownKernels.StateAssumptions(kernel, config);
         Arm64Map map = Arm64Timelines.Map.At(version);
-        int shift = PageShiftOf(kernel.Config, config);
-        int built = map == Arm64Map.Fixed39 ? 39 : BuiltBitsOf(kernel.Config, config, map, shift);
+        int shift = PageShiftOf(kernel, config);
+        int built = map == Arm64Map.Fixed39 ? 39 : BuiltBitsOf(kernel, config, map, shift);
         if (!Possible(shift, built))
         {
             impossible = $"{built} address bits cannot be built with pages of {(1 << shift) / 1024} KiB";
@@ -164,8 +164,9 @@ internal sealed record Arm64Facts
         _ => bits is 42 or 48 or 52,
     };
 
-    private static int PageShiftOf(KernelConfig config, ConfigReader reader)
+    private static int PageShiftOf(KernelDescription kernel, ConfigReader reader)
     {
+        KernelConfig config = kernel.Config;
         if (config.Number("ARM64_PAGE_SHIFT") is { } given and (12 or 14 or 16))
         {
             return (int)given;
@@ -181,16 +182,29 @@ internal sealed record Arm64Facts
             return 14;
         }
 
-        if (config.IsSet("ARM64_4K_PAGES") is null)
+        if (config.IsSet("ARM64_4K_PAGES") is not null)
         {
-            reader.Assume("ARM64_4K_PAGES", "y", "the usual page size");
+            return 12;
         }
 
+        // Distributions that build for several page sizes name the others.
+        foreach ((string name, string symbol, int shift) in (ReadOnlySpan<(string, string, int)>)
+            [("64k", "ARM64_64K_PAGES", 16), ("16k", "ARM64_16K_PAGES", 14)])
+        {
+            if (kernel.Identity.Release.Contains(name, StringComparison.OrdinalIgnoreCase))
+            {
+                reader.Assume(symbol, "y", $"the release is named …{name}");
+                return shift;
+            }
+        }
+
+        reader.Assume("ARM64_4K_PAGES", "y", "the usual page size");
         return 12;
     }
 
-    private static int BuiltBitsOf(KernelConfig config, ConfigReader reader, Arm64Map map, int pageShift)
+    private static int BuiltBitsOf(KernelDescription kernel, ConfigReader reader, Arm64Map map, int pageShift)
     {
+        KernelConfig config = kernel.Config;
         if (config.Number("ARM64_VA_BITS") is { } given and < 64)
         {
             return (int)given;
@@ -204,8 +218,10 @@ internal sealed record Arm64Facts
             }
         }
 
-        int usual = map >= Arm64Map.LinearOnTopSized ? 48 : pageShift == 16 ? 42 : 39;
-        reader.Assume("ARM64_VA_BITS", usual.ToString(CultureInfo.InvariantCulture), "distributions build for it");
+        bool is52 = Arm64Timelines.Builds52BitsByDefault.At(kernel.Version);
+        int usual = is52 ? 52 : map >= Arm64Map.LinearOnTopSized ? 48 : pageShift == 16 ? 42 : 39;
+        reader.Assume("ARM64_VA_BITS", usual.ToString(CultureInfo.InvariantCulture),
+            is52 ? "the default of arch/arm64/Kconfig by then" : "distributions build for it");
         return usual;
     }
 

@@ -65,7 +65,8 @@ internal sealed record ArmFacts
         ConfigReader config = new(kernel.Config);
         KnownKernels.StateAssumptions(kernel, config);
         ulong pageOffset = PageOffsetOf(kernel.Config, config);
-        bool lpae = config.Flag("ARM_LPAE", byDefault: false, "the usual choice of a 32-bit arm kernel");
+        bool isNamedLpae = kernel.Identity.Release.EndsWith("lpae", StringComparison.OrdinalIgnoreCase);
+        bool lpae = config.Flag("ARM_LPAE", isNamedLpae, isNamedLpae ? "the release is named …lpae" : "the usual choice of a 32-bit arm kernel");
         bool highMemory = config.Flag("HIGHMEM", byDefault: true, "distributions and multi-platform kernels set it");
         bool zoneDma = config.Flag("ZONE_DMA", byDefault: true, "multi-platform kernels set it");
         bool modules = config.Flag("MODULES", byDefault: true, "nearly every kernel has modules");

@@ -54,6 +54,23 @@ public class LayoutCheckCaptureTests
         Assert.Equal(variables > 0, Count("kvars") >= 4);
     }
 
+    [Theory, MemberData(nameof(Cases))]
+    public void A_boot_log_alone_is_enough(string name)
+    {
+        EvidenceBundle whole = EvidenceBundle.Open(Captures.Archive(name), Stream.Null);
+        if (!whole.TryOpen("dmesg", out Stream log))
+        {
+            Assert.Contains("-trace-", name, StringComparison.Ordinal);
+            return;
+        }
+
+        LayoutCheckReport report = LayoutCheck.Run(EvidenceBundle.Open("-", log));
+
+        Assert.Empty(report.Comparisons.Where(comparison => !comparison.Agrees)
+            .Select(comparison => $"{comparison.Name}: predicted {comparison.Predicted}, observed {comparison.Observed}"));
+        Assert.Equal(Reports.Value[name].Comparisons.Count(comparison => comparison.Source == "dmesg"), report.Comparisons.Length);
+    }
+
     [Fact]
     public void The_list_of_captures_and_answers_is_the_one_in_the_documents()
     {

@@ -115,6 +115,11 @@ internal static class Arm64Timelines
         new(new(3, 10), "arch/arm64/kernel/idreg-override.c, up to 6.8", Value: false),
         new(new(6, 9), "UNVERIFIED: arch/arm64/kernel/pi/idreg-override.c, arm64.nolva, from memory", Value: true));
 
+    /// <summary>Whether a kernel is built for 52 bits unless somebody says otherwise.</summary>
+    internal static readonly Timeline<bool> Builds52BitsByDefault = new(
+        new(new(3, 10), "arch/arm64/Kconfig, ARM64_VA_BITS, up to 6.8", Value: false),
+        new(new(6, 9), "UNVERIFIED: arch/arm64/Kconfig, default ARM64_VA_BITS_52, from memory; recorded kernels 6.12 and 7.2 have it", Value: true));
+
     /// <summary>Whether the boot log says that a processor has 52-bit virtual addresses.</summary>
     internal static readonly Timeline<bool> Announces52Bits = new(
         new(new(3, 10), "arch/arm64/kernel/cpufeature.c, up to 6.8: only user space's bits are announced", Value: false),
