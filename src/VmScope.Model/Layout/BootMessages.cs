@@ -112,8 +112,31 @@ public static class BootMessages
         block.Image("       .bss : ", image, "__bss_start", "__bss_stop", 10, "KB");
         Region(block, layout, "    fixed   : ", "fixmap", 10, "KB");
         Region(block, layout, "    PCI I/O : ", "pci-io", 20, "MB");
-        block.LeftOut("the lines vmemmap and memory, which need the physical place of the image");
+        if (facts.Map.Value != Kernels.Timelines.Arm64Map.ImageBelowVmalloc)
+        {
+            block.LeftOut("the lines vmemmap and memory, whose form was read in 4.15 only");
+        }
+        else if (layout.FindQuantity("linear-map-slide") is not null)
+        {
+            block.LeftOut("the lines vmemmap and memory: KASLR may move RAM inside the linear map");
+        }
+        else
+        {
+            Arm64Ram(block, layout, facts);
+        }
+
         return block.Finish("arch/arm64/mm/init.c, mem_init(), 4.15; other versions order the lines differently");
+    }
+
+    private static void Arm64Ram(Block block, KernelLayout layout, Arm64Facts facts)
+    {
+        ulong start = layout.ValueOf("min-low-pfn") << facts.PageShift;
+        ulong first = unchecked(start - layout.ValueOf("memstart") + layout.PageOffset.Value);
+        ulong pages = layout.ValueOf("vmemmap-start");
+        ulong PageOf(ulong address) => pages + Arm64Layout.PageArrayBytes(facts, unchecked(address - layout.PageOffset.Value));
+        block.Line("    vmemmap : ", pages, pages + layout.ValueOf("vmemmap-size"), 30, "GB maximum");
+        block.Line("              ", PageOf(first), PageOf(layout.HighMemory.Value), 20, "MB actual");
+        block.Line("    memory  : ", first, layout.HighMemory.Value, 20, "MB");
     }
 
     private static void Region(Block block, KernelLayout layout, string label, string name, int shift, string unit)

@@ -45,6 +45,7 @@ internal static class BootBlockAnswers
             "vector" => layout.FindQuantity("vectors") is { } vectors ? (vectors.Value, vectors.Value + 4096) : null,
             "PCI I/O" or "pci io" => RegionOf(layout, "pci-io"),
             "vmemmap" => RegionOf(layout, "vmemmap"),
+            "memory" => Memory(layout),
             "kasan" => RegionOf(layout, "kasan"),
             "kernel" => RegionOf(layout, "kernel-image"),
             "DMA" => RegionOf(layout, "consistent-dma"),
@@ -54,6 +55,13 @@ internal static class BootBlockAnswers
 
     private static (ulong, ulong)? Vmalloc(KernelLayout layout) =>
         layout.FindQuantity("vmalloc-end") is { } end ? (layout.Vmalloc.Start.Value, end.Value) : RegionOf(layout, "vmalloc");
+
+    // arm64: RAM in the linear map; not to be compared where KASLR may have moved it.
+    private static (ulong, ulong)? Memory(KernelLayout layout) =>
+        layout.FindQuantity("min-low-pfn") is { } first && layout.FindQuantity("memstart") is { } start
+        && layout.FindQuantity("page-shift") is { } shift && layout.FindQuantity("linear-map-slide") is null
+            ? (unchecked((first.Value << (int)shift.Value) - start.Value + layout.PageOffset.Value), layout.HighMemory.Value)
+            : null;
 
     private static (ulong, ulong)? EntryArea(KernelLayout layout) =>
         RegionOf(layout, "cpu-entry-area") is var (start, _) && layout.FindQuantity("cpu-entry-area-map-size") is { } size
