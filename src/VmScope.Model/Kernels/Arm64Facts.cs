@@ -111,16 +111,20 @@ internal sealed record Arm64Facts
             return null;
         }
 
-        if (built == 52 && map < Arm64Map.Flipped)
+        impossible = built == 52 && map < Arm64Map.Flipped ? TooEarly("52 kernel address bits", Arm64Timelines.Map.Rows.First(row => row.Value == Arm64Map.Flipped).Since)
+            : shift == 14 && !Arm64Timelines.CanHave16KPages.At(version) ? TooEarly("pages of 16 KiB", Arm64Timelines.CanHave16KPages.Rows[1].Since)
+            : built > 42 && !Arm64Timelines.CanHave48Bits.At(version) ? TooEarly("48 address bits", Arm64Timelines.CanHave48Bits.Rows[1].Since)
+            : null;
+        if (impossible is not null)
         {
-            impossible = $"52 kernel address bits appear in {Arm64Timelines.Map.Rows.First(row => row.Value == Arm64Map.Flipped).Since}; this is {version}";
             return null;
         }
+
+        string TooEarly(string what, KernelVersion since) => $"{what} appear in {since}; this is {version}";
 
         int least = built <= 48 ? built : shift == 14 ? Arm64Timelines.LeastBitsOf52With16K.At(version) : 48;
         bool randomizes = config.Flag("RANDOMIZE_BASE", byDefault: true, "distributions set it")
             && !kernel.CommandLine.Has("nokaslr");
-        impossible = null;
         return new Arm64Facts
         {
             PageShift = shift,

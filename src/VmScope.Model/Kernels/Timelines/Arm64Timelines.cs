@@ -105,6 +105,17 @@ internal static class Arm64Timelines
         new(new(3, 10), "arch/arm64/mm/init.c, arm64_memblock_init(), up to 5.10", Value: true),
         new(new(5, 11), "arch/arm64/include/asm/memory.h, PAGE_END, 5.15", Value: false));
 
+    /// <summary>Whether more than 42 address bits can be built.</summary>
+    internal static readonly Timeline<bool> CanHave48Bits = new(
+        new(new(3, 10), "arch/arm64/Kconfig, up to 3.14: 39 bits, 42 with pages of 64 KiB", Value: false),
+        new(new(3, 17), "UNVERIFIED: arch/arm64/Kconfig, ARM64_VA_BITS_48; read in 3.19, absent in 3.14", Value: true),
+        new(new(3, 19), "arch/arm64/Kconfig, ARM64_VA_BITS_48, 3.19", Value: true));
+
+    /// <summary>Whether pages of 16 KiB can be built.</summary>
+    internal static readonly Timeline<bool> CanHave16KPages = new(
+        new(new(3, 10), "arch/arm64/Kconfig, up to 4.3: no ARM64_16K_PAGES", Value: false),
+        new(new(4, 4), "UNVERIFIED: arch/arm64/Kconfig, ARM64_16K_PAGES, from memory", Value: true));
+
     /// <summary>Whether KASAN can be configured.</summary>
     internal static readonly Timeline<bool> CanHaveKasan = new(
         new(new(3, 10), "arch/arm64/Kconfig, up to 4.3: no HAVE_ARCH_KASAN", Value: false),
