@@ -9,6 +9,9 @@ switch (args)
         return 0;
     case ["placement", .. string[] rest]:
         return Race.Run(rest, Console.Out);   // every placement workload, peers in turn, as one table of ratios
+    case ["layout-sweep"]:
+        LayoutSweep.Run();
+        return 0;
     default:
         _ = BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args);
         return 0;

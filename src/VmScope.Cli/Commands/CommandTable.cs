@@ -16,6 +16,7 @@ internal static class CommandTable
         new(ExplainCommand.Name, ExplainCommand.Create),
         new(FitCommand.Name, FitCommand.Create),
         new("layout", LayoutCommand.Create),
+        new("kernels", KernelsCommand.Create),
         new("replay", ReplayCommand.Create),
         new("watch", WatchCommand.Create),
         new(CollectCommand.Name, CollectCommand.Create),

@@ -85,7 +85,7 @@ internal static class LayoutWhy
         foreach (DerivationStep step in steps)
         {
             Quantity quantity = step.Quantity;
-            string head = $"{quantity.Symbol} = ";
+            string head = $"{quantity.Label} = ";
             if (step.Symbolic.Length == 0)
             {
                 output.WriteLine(SafeText.Line($"{head}{step.Result}"));
@@ -102,7 +102,10 @@ internal static class LayoutWhy
                 output.WriteLine(SafeText.Line($"{indent}= {step.Result}"));
             }
 
-            output.WriteLine(SafeText.Line($"    {quantity.Source}"));
+            if (quantity.Source.Length > 0)
+            {
+                output.WriteLine(SafeText.Line($"    {quantity.Source}"));
+            }
         }
     }
 

@@ -43,7 +43,7 @@ public static class DerivationText
 
             steps.Add(new DerivationStep(
                 quantity,
-                Replace(quantity.Formula, input => byName.TryGetValue(input, out Quantity of) ? of.Symbol : input),
+                Replace(quantity.Formula, input => byName.TryGetValue(input, out Quantity of) ? of.Label : input),
                 Replace(quantity.Formula, input => byName.TryGetValue(input, out Quantity of) ? ValueText(of) : input),
                 ValueText(quantity)));
         }

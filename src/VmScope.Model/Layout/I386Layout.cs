@@ -60,6 +60,12 @@ internal static class I386Layout
                 $"nothing is left for the vmalloc area: it would end at 0x{top.VmallocEnd:x8}, below PAGE_OFFSET 0x{pageOffset:x8}"));
         }
 
+        if (top.PkmapEnd > top.FixaddrStart)
+        {
+            return new LayoutAnswer.Impossible(string.Create(CultureInfo.InvariantCulture,
+                $"the fixmap of NR_CPUS={facts.CpuCountMax} begins at 0x{top.FixaddrStart:x8}, inside pkmap, which ends at 0x{top.PkmapEnd:x8}"));
+        }
+
         // The direct map.
         ulong reserve = builder.Bytes("vmalloc-reserve", "__VMALLOC_RESERVE", options.ReserveBytes, "", options.ReserveSource);
         ulong above = facts.MaxMem.Value == MaxMemRule.FromTopOfMemory ? TopOfMemory : top.VmallocEnd;
@@ -351,7 +357,8 @@ internal static class I386Layout
             builder.Region("cpu-entry-area", top.CpuEntryArea, top.CpuEntryEnd, RegionKind.CpuEntryArea);
         }
 
-        ulong occupied = Math.Max(top.PkmapEnd, Math.Max(top.LdtEnd, top.CpuEntryEnd));
+        // early_ioremap is over before anybody maps what lies below, so the kernel lets the two share addresses.
+        ulong occupied = Math.Max(Math.Max(top.VmallocEnd + (2 * PageBytes), top.PkmapEnd), Math.Max(top.LdtEnd, top.CpuEntryEnd));
         ulong bootStart = Math.Max(top.BootStart, Math.Min(occupied, top.FixaddrStart));
         builder.Region("fixmap-boot", bootStart, top.FixaddrStart, RegionKind.Fixmap, note: bootStart == top.BootStart
             ? "while booting only"

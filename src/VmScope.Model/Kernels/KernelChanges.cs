@@ -1,0 +1,286 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Text;
+using VmScope.Kernels.Timelines;
+
+namespace VmScope.Kernels;
+
+/// <summary>One thing that changed between two kernels.</summary>
+/// <param name="Subject">The fact: FIXADDR_TOP, the fixmap …</param>
+/// <param name="Since">The first version with the new value.</param>
+/// <param name="Before">The value before.</param>
+/// <param name="After">The value from then on.</param>
+/// <param name="Source">Where the new value was read.</param>
+public sealed record KernelChange(string Subject, KernelVersion Since, string Before, string After, string Source);
+
+/// <summary>Compares kernel versions by the dated facts a layout follows from.</summary>
+public static class KernelChanges
+{
+    /// <summary>Everything that changed for an architecture's layout from one version to another, oldest first.</summary>
+    /// <param name="architecture">The architecture.</param>
+    /// <param name="from">The older version.</param>
+    /// <param name="to">The newer version.</param>
+    public static ImmutableArray<KernelChange> Between(Architecture architecture, KernelVersion from, KernelVersion to)
+    {
+        List<KernelChange> changes = [];
+        foreach (NamedTimeline timeline in NamedTimelines.Of(architecture))
+        {
+            string before = timeline.Rows[0].Text;
+            foreach ((KernelVersion since, string source, string text) in timeline.Rows)
+            {
+                if (since > to)
+                {
+                    break;
+                }
+
+                if (since > from && text != before)
+                {
+                    (string removed, string added) = timeline.IsList ? Difference(before, text) : (before, text);
+                    changes.Add(new KernelChange(timeline.Subject, since, removed, added, source));
+                }
+
+                before = text;
+            }
+        }
+
+        return [.. changes.OrderBy(change => change.Since)];
+    }
+
+    /// <summary>How many dated facts an architecture's layout follows from, and how many of their rows are not verified.</summary>
+    public static (int Facts, int Rows, int Unverified) Count(Architecture architecture)
+    {
+        ImmutableArray<NamedTimeline> timelines = NamedTimelines.Of(architecture);
+        return (timelines.Length, timelines.Sum(timeline => timeline.Rows.Length),
+            timelines.Sum(timeline => timeline.Rows.Count(row => row.Source.StartsWith("UNVERIFIED", StringComparison.Ordinal))));
+    }
+
+    // Two ordered lists: what only one of them has, in its order.
+    private static (string Removed, string Added) Difference(string before, string after)
+    {
+        string[] old = before.Split(", ");
+        string[] now = after.Split(", ");
+        string removed = string.Join(", ", old.Except(now, StringComparer.Ordinal));
+        string added = string.Join(", ", now.Except(old, StringComparer.Ordinal));
+        return removed.Length == 0 && added.Length == 0 ? (before, after) : (removed, added);
+    }
+}
+
+/// <summary>A timeline as text.</summary>
+/// <param name="Subject">What it dates.</param>
+/// <param name="Rows">Its rows.</param>
+/// <param name="IsList">Whether the values are lists, compared entry by entry.</param>
+internal sealed record NamedTimeline(
+    string Subject, ImmutableArray<(KernelVersion Since, string Source, string Text)> Rows, bool IsList = false);
+
+/// <summary>Every timeline a layout follows from, with a name and its values in words.</summary>
+internal static class NamedTimelines
+{
+    internal static ImmutableArray<NamedTimeline> Of(Architecture architecture) => architecture switch
+    {
+        Architecture.I386 => I386(),
+        Architecture.X64 => X64(),
+        Architecture.Arm => Arm(),
+        Architecture.Arm64 => Arm64(),
+        Architecture.Riscv64 => Riscv64(),
+        Architecture.Unknown => [],
+    };
+
+    private static ImmutableArray<NamedTimeline> I386() =>
+    [
+        Of("FIXADDR_TOP", I386Timeline.FixaddrTop, Hex),
+        Of("reservetop=", I386Timeline.ReserveTop, Words),
+        Of("COMPAT_VDSO fixes FIXADDR_TOP", I386Timeline.CompatVdsoFixesTop, YesNo),
+        Of("PKMAP_BASE", I386Timeline.Pkmap, rule => rule switch
+        {
+            PkmapRule.Constant32MBelow4G => "0xfe000000",
+            PkmapRule.ConstantByCpuCount => "0xff800000, with more than 32 CPUs 0xff600000",
+            PkmapRule.BelowBootFixmap => "FIXADDR_BOOT_START - 4K * (LAST_PKMAP + 1), rounded down to PMD_SIZE",
+            PkmapRule.BelowFixmap => "FIXADDR_START - 4K * (LAST_PKMAP + 1), rounded down to PMD_SIZE",
+            PkmapRule.BelowCpuEntryArea => "CPU_ENTRY_AREA_BASE - 4K, rounded down to PMD_SIZE",
+            PkmapRule.BelowLdt => "LDT_BASE_ADDR - 4K, rounded down to PMD_SIZE",
+        }),
+        Of("CPU_ENTRY_AREA_BASE", I386Timeline.CpuEntryArea, rule => rule switch
+        {
+            CpuEntryAreaRule.None => "does not exist",
+            CpuEntryAreaRule.BelowFixmap => "FIXADDR_START - 4K * (CPU_ENTRY_AREA_PAGES + 1), rounded down to PMD_SIZE",
+            CpuEntryAreaRule.BelowBootFixmap => "FIXADDR_TOT_START - 4K * (CPU_ENTRY_AREA_PAGES + 1), rounded down to PMD_SIZE",
+        }),
+        Of("CPU_ENTRY_AREA_PAGES", I386Timeline.CpuEntryPages, pages => pages.Reserved == 0
+            ? "none"
+            : string.Create(CultureInfo.InvariantCulture, $"NR_CPUS * {pages.Reserved} ({pages.Used} really used)")),
+        Of("LDT remap window below the CPU entry area", I386Timeline.LdtWindow, YesNo),
+        Of("VMALLOC_START", I386Timeline.VmallocStart, rule => rule switch
+        {
+            VmallocStartRule.RoundedTo8M => "high_memory + 16M - 1, rounded down to 8M: a gap of 8M to 16M - 1",
+            VmallocStartRule.RoundedTo8MAfterEarlyReserve => "high_memory + vmalloc_earlyreserve + 16M - 1, rounded down to 8M: a gap of 8M to 16M - 1",
+            VmallocStartRule.EightMiBAbove => "high_memory + 8M",
+        }),
+        Of("MAXMEM", I386Timeline.MaxMem, rule => rule switch
+        {
+            MaxMemRule.FromTopOfMemory => "2^32 - PAGE_OFFSET - reserve (896M)",
+            MaxMemRule.FromVmallocEnd => "VMALLOC_END - PAGE_OFFSET - reserve",
+        }),
+        Of("reserve of vmalloc=N", I386Timeline.VmallocOption, rule => rule switch
+        {
+            VmallocOptionRule.Ignored => "no such option",
+            VmallocOptionRule.AsGiven => "N",
+            VmallocOptionRule.PlusGap => "N + 8M",
+        }),
+        Fixmap("fixmap", I386FixmapTimeline.Rows),
+        Of("fixmap, early_ioremap block", I386FixmapTimeline.Rows, BootMap),
+        Of("temporary kmap slots per CPU", I386Timeline.KmapSlots, slots => string.Create(CultureInfo.InvariantCulture,
+            $"{slots.Symbol} = {slots.PerCpu}{(slots.DebugSymbol is { } debug ? $", {slots.PerCpuWithDebug} with {debug}" : "")}")),
+        Of("MAX_IO_APICS", I386Timeline.IoApicCountMax, Number),
+        Of("memory split can be chosen", I386Timeline.HasSplitChoice, YesNo),
+        Of("VMSPLIT_2G", I386Timeline.Split2GIs78000000, odd => odd ? "0x78000000" : "0x80000000"),
+        Of("HIGHMEM64G", I386Timeline.HasHighmem64G, yes => yes ? "can be chosen" : "does not exist; PAE kernels use at most 4G"),
+        Of("largest NR_CPUS", I386Timeline.CpuCountLimit, Number),
+        Of("boot message", I386Timeline.BootBlock, Words),
+        .. X86(),
+    ];
+
+    private static ImmutableArray<NamedTimeline> X64() =>
+    [
+        Of("map with 4 levels", X64Timeline.FourLevels, Map),
+        Of("map with 5 levels", X64Timeline.FiveLevels, map => map is null ? "does not exist" : Map(map)),
+        Of("5 levels built in always", X64Timeline.FiveLevelsAlwaysBuiltIn, YesNo),
+        Of("4 or 5 levels chosen at boot", X64Timeline.LevelsChosenAtBoot, YesNo),
+        Of("LDT remap window, top-level entry", X64Timeline.Ldt, ldt => ldt.FourLevels == 0
+            ? "does not exist"
+            : string.Create(CultureInfo.InvariantCulture, $"{ldt.FourLevels} (with 5 levels {ldt.FiveLevels})")),
+        Of("cpu_entry_area at top-level entry -4", X64Timeline.CpuEntryArea, YesNo),
+        Of("espfix stacks", X64Timeline.EspfixStacks, YesNo),
+        Of("EFI window", X64Timeline.EfiWindow, YesNo),
+        Of("modules", X64Timeline.Modules, rule =>
+            $"{(rule.Start == 0 ? "behind the image window" : Hex(rule.Start))} to {(rule.End == 0 ? "the fixmap's end" : Hex(rule.End))}"),
+        Of("FIXADDR_TOP", X64Timeline.FixaddrTop, Hex),
+        FixmapOf64(),
+        Of("bases can be randomised", X64Timeline.BasesKaslr, YesNo),
+        Of("what keeps a randomised direct map at full size", X64Timeline.KaslrFullDirectMap, symbol => symbol ?? "nothing"),
+        Of("ZONE_DMA32", X64Timeline.ZoneDma32, YesNo),
+        Of("sizeof(struct page)", X64Timeline.PageStructBytes, Number),
+        .. X86(),
+    ];
+
+    private static ImmutableArray<NamedTimeline> X86() =>
+    [
+        Of("first frame of the first zone", X86Timeline.FirstFrame, Words),
+        Of("ZONE_MOVABLE", X86Timeline.ZoneMovable, YesNo),
+        Of("image can be moved at boot (RANDOMIZE_BASE)", X86Timeline.ImageKaslr, YesNo),
+    ];
+
+    private static ImmutableArray<NamedTimeline> Arm() =>
+    [
+        Of("VMALLOC_END", ArmTimelines.VmallocEnd, end => end is { } address ? Hex(address) : "each machine's own"),
+        Of("room kept for vmalloc", ArmTimelines.Reserve, reserve =>
+            $"{Mega(reserve.DefaultBytes)}{(reserve.DefaultAddsOffset ? " + 8M" : "")} by default, vmalloc=N {(reserve.OptionAddsOffset ? "+ 8M" : "alone")}"),
+        Of("pkmap below PAGE_OFFSET", ArmTimelines.HasPkmap, YesNo),
+        Of("fixmap", ArmTimelines.Fixmap, window => $"{Hex(window.Start)} to {Hex(window.EndExclusive)}"),
+        Of("temporary kmap slots per CPU", ArmTimelines.KmapSlots, Number),
+        Of("window for the device tree", ArmTimelines.HasFdtWindow, YesNo),
+        Of("KASAN", ArmTimelines.CanHaveKasan, YesNo),
+        Of("end of coherent DMA memory", ArmTimelines.ConsistentDmaEnd, end => end is { } address ? Hex(address) : "no such region"),
+        Of("pages of vectors", ArmTimelines.VectorPages, Number),
+        Of("boot message", ArmTimelines.BootMessage, Words),
+    ];
+
+    private static ImmutableArray<NamedTimeline> Arm64() =>
+    [
+        Of("arrangement", Arm64Timelines.Map, Words),
+        Of("module window", Arm64Timelines.ModuleBytes, Mega),
+        Of("window for BPF programs", Arm64Timelines.BpfBytes, Mega),
+        Of("least bits of a 52-bit kernel with 16K pages", Arm64Timelines.LeastBitsOf52With16K, Number),
+        Of("linear map ends by the processor's bits", Arm64Timelines.LinearMapEndsByActualBits, YesNo),
+        Of("linear map randomised", Arm64Timelines.RandomLinearMap, YesNo),
+        Of("ZONE_DMA", Arm64Timelines.DmaZone, Words),
+        Of("boot message", Arm64Timelines.BootMessage, YesNo),
+    ];
+
+    private static ImmutableArray<NamedTimeline> Riscv64() =>
+    [
+        Of("arrangement", Riscv64Timelines.Map, Words),
+        Of("PAGE_OFFSET of sv39", Riscv64Timelines.PageOffsetOfSv39, Hex),
+        Of("most address bits", Riscv64Timelines.MostBits, Number),
+        Of("options hold it to fewer levels", Riscv64Timelines.CanHoldToFewer, YesNo),
+        Of("device tree limits the levels", Riscv64Timelines.DeviceTreeLimits, YesNo),
+        Of("image apart from the linear map", Riscv64Timelines.ImageApart, YesNo),
+        Of("vmemmap", Riscv64Timelines.HasVmemmap, YesNo),
+        Of("PCI window", Riscv64Timelines.HasPciWindow, YesNo),
+        Of("fixmap", Riscv64Timelines.FixmapBytes, Mega),
+    ];
+
+    private static NamedTimeline Of<T>(string subject, Timeline<T> timeline, Func<T, string> text) =>
+        new(subject, [.. timeline.Rows.Select(row => (row.Since, row.Source, text(row.Value)))]);
+
+    private static NamedTimeline Fixmap(string subject, Timeline<FixmapEra> timeline) =>
+        Of(subject, timeline, Entries) with { IsList = true };
+
+    private static NamedTimeline FixmapOf64() =>
+        Of("fixmap", X64Timeline.Fixmap, era => era is null ? "not known" : Entries(era)) with { IsList = true };
+
+    // The border between permanent and boot-time entries is part of the text: an entry that crosses it has changed.
+    private static string Entries(FixmapEra era) => string.Join(", ",
+        era.Permanent.Select(slot => Slot(slot, ""))
+            .Concat(era.BeforeBootMap.Select(slot => Slot(slot, " while booting")))
+            .Concat(era.AfterBootMap.Select(slot => Slot(slot, " while booting"))));
+
+    private static string Slot(FixmapSlot slot, string suffix)
+    {
+        StringBuilder text = new(slot.Name);
+        text.Append(slot.Count switch
+        {
+            FixmapCount.Fixed or FixmapCount.VsyscallPage => slot.Pages == 1 ? "" : string.Create(CultureInfo.InvariantCulture, $" x {slot.Pages}"),
+            FixmapCount.IoApics => " x MAX_IO_APICS",
+            FixmapCount.Kmaps => " x kmap slots x NR_CPUS",
+            FixmapCount.Cpus => " x NR_CPUS",
+            FixmapCount.ClockPages => " x NR_CPUS/64",
+        });
+        return text.Append(slot.When is { } when ? $" [{when}]" : "").Append(suffix).ToString();
+    }
+
+    private static string BootMap(FixmapEra era) => era.Placement switch
+    {
+        BootMapPlacement.None => "none",
+        BootMapPlacement.Adjacent => string.Create(CultureInfo.InvariantCulture, $"{era.BootMapPages} pages right behind the permanent entries"),
+        BootMapPlacement.NextMultipleOf512 => string.Create(CultureInfo.InvariantCulture, $"{era.BootMapPages} pages at the next multiple of 512"),
+        BootMapPlacement.NextMultipleOf256 => string.Create(CultureInfo.InvariantCulture, $"{era.BootMapPages} pages at the next multiple of 256"),
+        BootMapPlacement.InsideOnePageTable => string.Create(CultureInfo.InvariantCulture,
+            $"{era.BootMapPages} pages right behind the permanent entries unless they would straddle a page table"),
+    };
+
+    private static string Map(X64Map map) =>
+        $"PAGE_OFFSET {Hex(map.PageOffset)}, vmalloc {Hex(map.VmallocStart)} to {Hex(map.VmallocEnd)}, "
+        + (map.Vmemmap == 0 ? "no vmemmap" : $"vmemmap {Hex(map.Vmemmap)}");
+
+    private static string Hex(ulong value) => "0x" + value.ToString("x", CultureInfo.InvariantCulture);
+
+    private static string Number(int value) => value.ToString(CultureInfo.InvariantCulture);
+
+    private static string Mega(ulong bytes) => bytes switch
+    {
+        0 => "none",
+        _ when bytes % Size.GiB == 0 => (bytes / Size.GiB).ToString(CultureInfo.InvariantCulture) + "G",
+        _ when bytes % Size.MiB == 0 => (bytes / Size.MiB).ToString(CultureInfo.InvariantCulture) + "M",
+        _ => (bytes / Size.KiB).ToString(CultureInfo.InvariantCulture) + "K",
+    };
+
+    private static string YesNo(bool value) => value ? "yes" : "no";
+
+    // An enum member's name as words: BelowBootFixmap is "below boot fixmap".
+    private static string Words<T>(T value) where T : struct, Enum
+    {
+        string name = value.ToString();
+        StringBuilder text = new(name.Length + 8);
+        for (int i = 0; i < name.Length; i++)
+        {
+            if (i > 0 && char.IsAsciiLetterUpper(name[i]) && !char.IsAsciiLetterUpper(name[i - 1]))
+            {
+                text.Append(' ');
+            }
+
+            text.Append(char.ToLowerInvariant(name[i]));
+        }
+
+        return text.ToString();
+    }
+}
