@@ -20,6 +20,7 @@ internal static class CommandTable
         new("replay", ReplayCommand.Create),
         new("watch", WatchCommand.Create),
         new(CollectCommand.Name, CollectCommand.Create),
+        new(LabCommandLine.Name, LabCommandLine.Create),
         new(CompletionCommand.Name, CompletionCommand.Create),
         new(ManCommand.Name, ManCommand.Create),
         new(CheckCommand.Name, CheckCommand.Create),

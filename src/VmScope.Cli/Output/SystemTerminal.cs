@@ -29,6 +29,10 @@ internal sealed class SystemTerminal : Terminal, IDisposable
 
     internal override Stream In => Console.OpenStandardInput();
 
+    internal override bool InIsTerminal => !Console.IsInputRedirected;
+
+    internal override ConsoleKeyInfo ReadKey() => Console.ReadKey(intercept: true);
+
     internal override bool OutIsTerminal => !Console.IsOutputRedirected;
 
     internal override bool ErrorIsTerminal => !Console.IsErrorRedirected;

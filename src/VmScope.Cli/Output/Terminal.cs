@@ -22,6 +22,12 @@ internal abstract class Terminal
     /// <summary>Whether <see cref="Error"/> is a person's terminal.</summary>
     internal abstract bool ErrorIsTerminal { get; }
 
+    /// <summary>Whether a person types into <see cref="In"/>.</summary>
+    internal virtual bool InIsTerminal => false;
+
+    /// <summary>The next key a person presses; only where <see cref="InIsTerminal"/>.</summary>
+    internal virtual ConsoleKeyInfo ReadKey() => throw new InvalidOperationException("nobody types here");
+
     /// <summary>Columns to lay out for; 80 when nobody says.</summary>
     internal abstract int Width { get; }
 

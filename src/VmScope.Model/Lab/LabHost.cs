@@ -1,4 +1,3 @@
-using VmScope.Layout;
 using VmScope.Physical;
 using VmScope.Vmalloc;
 
@@ -24,9 +23,6 @@ public abstract class LabHost
 
     /// <summary>/proc/iomem as the kernel writes it.</summary>
     public abstract string Text(IomemReport report);
-
-    /// <summary>What the kernel prints of its layout while it boots.</summary>
-    public abstract string BootMessages(KernelLayout layout);
 
     /// <summary>Reads a script.</summary>
     /// <exception cref="IOException">It cannot be read.</exception>

@@ -1,5 +1,6 @@
 using System.Globalization;
 using VmScope.Highmem;
+using VmScope.Kernels;
 using VmScope.Layout;
 using VmScope.Machine;
 using VmScope.Paging;
@@ -79,8 +80,8 @@ public sealed partial class LabSession
             "zoneinfo" => Report("zones", call) with { Name = "zoneinfo", KernelText = _host.Text(MachineReports.Zoneinfo(machine)) },
             "meminfo" => Meminfo(machine),
             "iomem" => Iomem(machine),
-            "dmesg" => new LabReport(topic, [new("line", "LINE")], [.. _host.BootMessages(machine.Layout).TrimEnd('\n').Split('\n').Select(line => new string?[] { line })])
-            { KernelText = _host.BootMessages(machine.Layout) },
+            "dmesg" => new LabReport(topic, [new("line", "LINE")], [.. BootMessages.Of(machine.Layout).Lines.Select(line => new string?[] { line })])
+            { KernelText = string.Join('\n', BootMessages.Of(machine.Layout).Lines) },
             "boot" => new LabReport(topic, [new("start", "START"), new("last", "LAST"), new("name", "TAKEN FOR")],
                 [.. machine.Reservations.Select(reservation => new string?[] { reservation.Range.Start.ToString(), reservation.Range.Last.ToString(), reservation.Name })]),
             "pgdir" => Directory(machine, call),

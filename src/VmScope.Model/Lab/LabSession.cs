@@ -36,6 +36,9 @@ public sealed partial class LabSession
     /// <summary>Whether somebody asked to leave.</summary>
     public bool IsOver { get; private set; }
 
+    /// <summary>Whether operations say nothing of their outcome; reports, prints and expectations still do.</summary>
+    public bool IsQuiet { get; set; }
+
     /// <summary>The machine; null before boot.</summary>
     public BootedMachine? Machine => _machine;
 
@@ -50,18 +53,15 @@ public sealed partial class LabSession
     public void Run(string text, int firstLine = 1)
     {
         ImmutableArray<Statement> statements = LabParser.Parse(text, LabCommands.IsCommand, firstLine);
-        foreach (Statement statement in statements)
+        for (int i = 0; i < statements.Length && !IsOver; i++)
         {
-            Execute(statement);
-            if (IsOver)
+            Execute(statements[i]);
+            // What a loaded script did is kept in place of the load.
+            if (statements[i] is not Statement.Command { Name: "save" or "load" or "quit" })
             {
-                return;
+                int end = i + 1 < statements.Length ? statements[i + 1].Offset : text.Length;
+                _history.Append(text[statements[i].Offset..end].TrimEnd('\n', ' ', ';')).Append('\n');
             }
-        }
-
-        if (_loading == 0)
-        {
-            _history.Append(text.TrimEnd('\n')).Append('\n');
         }
     }
 
@@ -158,7 +158,7 @@ public sealed partial class LabSession
     {
         _last = report;
         _messages.AddRange(report.Log.Messages);
-        if (_repeating > 0)
+        if (_repeating > 0 || IsQuiet)
         {
             return;
         }
@@ -200,7 +200,7 @@ public sealed partial class LabSession
             _repeating--;
         }
 
-        if (_repeating == 0)
+        if (_repeating == 0 && !IsQuiet)
         {
             _host.Line($"repeated {count.Number} times{(_last is { } last ? $"; last: {last.Operation}: {last.Summary}" : "")}");
         }

@@ -27,6 +27,9 @@ internal sealed record Argument(string? Option, Expression Value, string Raw, To
 /// <summary>A statement of a script.</summary>
 internal abstract record Statement(Token At)
 {
+    /// <summary>Where the statement begins in its text, the name an answer is kept under included.</summary>
+    internal int Offset => this is Command { Target: { } target } ? target.At.Offset : At.Offset;
+
     /// <summary>A command, whose answer may be kept in a variable.</summary>
     internal sealed record Command(string Name, ImmutableArray<Argument> Arguments, Expression.Name? Target, Token At) : Statement(At);
 

@@ -40,6 +40,9 @@ internal enum TokenKind
 /// <param name="IsGlued">Whether nothing stands between it and the token before.</param>
 internal readonly record struct Token(TokenKind Kind, string Text, ulong Value, int Line, int Column, bool IsGlued)
 {
+    /// <summary>Where it begins in the text, from 0.</summary>
+    internal int Offset { get; init; }
+
     internal bool Is(string symbol) => Kind == TokenKind.Symbol && string.Equals(Text, symbol, StringComparison.Ordinal);
 
     internal bool IsWord(string word) => Kind == TokenKind.Word && string.Equals(Text, word, StringComparison.OrdinalIgnoreCase);
@@ -73,7 +76,7 @@ internal static class Tokenizer
             int column = at - lineStart + 1;
             if (c is '\n' or ';')
             {
-                tokens.Add(new Token(TokenKind.LineEnd, "", 0, line, column, glued));
+                tokens.Add(new Token(TokenKind.LineEnd, "", 0, line, column, glued) { Offset = at });
                 at++;
                 glued = false;
                 if (c == '\n')
@@ -96,8 +99,9 @@ internal static class Tokenizer
             }
             else if (c == '"')
             {
+                int start = at;
                 (string value, at) = Quoted(text, at, line, column);
-                tokens.Add(new Token(TokenKind.Text, value, 0, line, column, glued));
+                tokens.Add(new Token(TokenKind.Text, value, 0, line, column, glued) { Offset = start });
                 glued = true;
             }
             else if (char.IsAsciiDigit(c))
@@ -110,8 +114,8 @@ internal static class Tokenizer
 
                 string digits = text[start..at];
                 tokens.Add(TryNumber(digits, out ulong value)
-                    ? new Token(TokenKind.Number, digits, value, line, column, glued)
-                    : new Token(TokenKind.Word, digits, 0, line, column, glued));
+                    ? new Token(TokenKind.Number, digits, value, line, column, glued) { Offset = start }
+                    : new Token(TokenKind.Word, digits, 0, line, column, glued) { Offset = start });
                 glued = true;
             }
             else if (char.IsAsciiLetter(c) || c == '_')
@@ -122,12 +126,12 @@ internal static class Tokenizer
                     at++;
                 }
 
-                tokens.Add(new Token(TokenKind.Word, text[start..at], 0, line, column, glued));
+                tokens.Add(new Token(TokenKind.Word, text[start..at], 0, line, column, glued) { Offset = start });
                 glued = true;
             }
             else if (Symbols.FirstOrDefault(symbol => string.CompareOrdinal(text, at, symbol, 0, symbol.Length) == 0) is { } symbol)
             {
-                tokens.Add(new Token(TokenKind.Symbol, symbol, 0, line, column, glued));
+                tokens.Add(new Token(TokenKind.Symbol, symbol, 0, line, column, glued) { Offset = at });
                 at += symbol.Length;
                 glued = true;
             }
@@ -179,7 +183,7 @@ internal static class Tokenizer
                     't' => '\t',
                     '0' => '\0',
                     '"' or '\\' => text[i],
-                    _ => throw new LabException($"\\{text[i]} is no escape; \\n, \\t, \\0, \\\" and \\\\ are", line, column + (i - at)),
+                    _ => throw new LabException($"\\{text[i]} is no escape; \\n, \\t, \\0, \\\" and \\\\ are", line, column + (i - at) - 1),
                 });
             }
             else
