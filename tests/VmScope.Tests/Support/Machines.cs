@@ -12,10 +12,17 @@ internal static class Machines
         "2.4.22", "2.6.11", "2.6.24", "2.6.29", "2.6.32", "2.6.39", "3.4", "3.10", "4.4", "4.15", "5.0", "5.4", "5.9", "5.10", "5.15", "5.17", "6.1", "6.12",
     ];
 
+    private static readonly string[] X64Versions =
+    [
+        "2.6.18", "2.6.32", "3.10", "4.4", "4.9", "4.19", "5.4", "5.10", "5.15", "5.17", "6.1", "6.9", "6.12", "6.19",
+    ];
+
     /// <summary>Names of all of them.</summary>
     internal static IEnumerable<string> Names =>
         I386Versions.Select(version => $"i386 {version}")
-            .Concat(I386Versions.Where(version => version != "2.4.22").Select(version => $"pae {version}"));
+            .Concat(I386Versions.Where(version => version != "2.4.22").Select(version => $"pae {version}"))
+            .Concat(X64Versions.Select(version => $"x86-64 {version}"))
+            .Concat(["x86-64-5level 5.10", "x86-64-5level 6.12"]);
 
     /// <summary>A description by name: mode, blank, version.</summary>
     internal static MachineDescription Describe(string name, ulong ramBytes, int cpus = 1, string options = "")
