@@ -4,13 +4,13 @@ _vmscope() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} path= i
     for ((i = 1; i < COMP_CWORD; i++)); do
         case "$path ${COMP_WORDS[i]}" in
-            ' explain'|' fit'|' layout'|' replay'|' watch'|' collect'|' completion'|' man'|' check') path="$path ${COMP_WORDS[i]}" ;;
+            ' explain'|' fit'|' layout'|' replay'|' watch'|' collect'|' lab'|' completion'|' man'|' check') path="$path ${COMP_WORDS[i]}" ;;
         esac
     done
     local words= values=
     case "$path" in
         '')
-            words='explain fit layout replay watch collect completion man check --help -? -h --version'
+            words='explain fit layout replay watch collect lab completion man check --help -? -h --version'
             ;;
         ' explain')
             words='--sample --json --csv --all --by --sort --area --ascii --color --help -? -h'
@@ -85,6 +85,9 @@ _vmscope() {
             case "$prev" in
                 --output|-o) COMPREPLY=($(compgen -f -- "$cur")); return ;;
             esac
+            ;;
+        ' lab')
+            words='--quiet -q --help -? -h'
             ;;
         ' completion')
             words='--help -? -h bash fish zsh'

@@ -4,7 +4,7 @@ function __vmscope_at
     set -l words (commandline -opc)[2..-1]
     set -l path
     for word in $words
-        contains -- (string join ' ' $path $word) 'explain' 'fit' 'layout' 'replay' 'watch' 'collect' 'completion' 'man' 'check'; and set -a path $word
+        contains -- (string join ' ' $path $word) 'explain' 'fit' 'layout' 'replay' 'watch' 'collect' 'lab' 'completion' 'man' 'check'; and set -a path $word
     end
     test "$path" = "$argv"
 end
@@ -14,6 +14,7 @@ complete -c vmscope -n '__vmscope_at ' -f -a layout -d 'Predicts where a kernel 
 complete -c vmscope -n '__vmscope_at ' -f -a replay -d 'Replays recorded allocations: every address against the kernel'\''s, or what if'
 complete -c vmscope -n '__vmscope_at ' -f -a watch -d 'Shows who holds the vmalloc area, live, and records it'
 complete -c vmscope -n '__vmscope_at ' -f -a collect -d 'Write this machine'\''s evidence into one archive that every command reads'
+complete -c vmscope -n '__vmscope_at ' -f -a lab -d 'Boot a modelled machine and see what its memory manager does'
 complete -c vmscope -n '__vmscope_at ' -f -a completion -d 'Print the completion script of a shell'
 complete -c vmscope -n '__vmscope_at ' -f -a man -d 'Print the manual page'
 complete -c vmscope -n '__vmscope_at ' -f -a check -d 'Predict the layout from version, configuration, options and memory map, and compare with what the kernel says.'
@@ -87,6 +88,8 @@ complete -c vmscope -n '__vmscope_at watch' -l help -s '?' -s h -d 'Show help an
 complete -c vmscope -n '__vmscope_at collect' -l output -s o -r -d 'The archive to write (- for standard output); vmscope-RELEASE-DATE.tar.gz when left out'
 complete -c vmscope -n '__vmscope_at collect' -l redact -d 'Replace module and host names, the same name by the same word everywhere'
 complete -c vmscope -n '__vmscope_at collect' -l help -s '?' -s h -d 'Show help and usage information'
+complete -c vmscope -n '__vmscope_at lab' -l quiet -s q -d 'Print only what expect, show, explain and print say'
+complete -c vmscope -n '__vmscope_at lab' -l help -s '?' -s h -d 'Show help and usage information'
 complete -c vmscope -n '__vmscope_at completion' -l help -s '?' -s h -d 'Show help and usage information'
 complete -c vmscope -n '__vmscope_at completion' -f -a 'bash fish zsh'
 complete -c vmscope -n '__vmscope_at man' -l help -s '?' -s h -d 'Show help and usage information'
