@@ -23,25 +23,33 @@ internal sealed class ArchiveFiles : EvidenceFiles
         using Stream stream = Compression.Unpacked(open(), name);
         TarArchive archive = new(stream, name, limits);
         long kept = 0;
+        string last = "";
         while (archive.Next())
         {
             byte[]? content = null;
             if (archive.Size <= limits.KeptEntryBytes && kept + archive.Size <= limits.KeptBytes)
             {
-                if (ReadAll(archive) is not { } whole)
+                if (ReadAll(archive) is not { } read)
                 {
                     break;
                 }
 
-                content = whole;
+                content = read;
                 kept += content.Length;
             }
 
             _content[archive.Path] = content;
+            last = archive.Path;
         }
 
         if (archive.Truncated)
         {
+            // A large file is passed over unread: when the end comes inside it, it is not whole.
+            if (_content.TryGetValue(last, out byte[]? whole) && whole is null)
+            {
+                _content.Remove(last);
+            }
+
             diagnostics.Add(name, 0, "", "the archive ends early; what came before the end is used");
         }
 

@@ -115,13 +115,13 @@ internal sealed class TarArchive(Stream stream, string name, ArchiveLimits limit
             size = _longSize ?? size;
             string path = _longName ?? HeaderPath();
             (_longName, _longSize) = (null, null);
-            if (size > limits.UnpackedBytes)
+            // Links, folders and devices have no content whatever their size field says.
+            bool hasContent = type is 0 or (byte)'0' or (byte)'7' or (byte)'g' or (byte)'K' or (byte)'S';
+            if (hasContent && size > limits.UnpackedBytes)
             {
                 throw new EvidenceException($"{name}: an entry claims {size} bytes; the bound is {limits.UnpackedBytes}");
             }
 
-            // Links, folders and devices have no content whatever their size field says.
-            bool hasContent = type is 0 or (byte)'0' or (byte)'7' or (byte)'g' or (byte)'K' or (byte)'S';
             _left = hasContent ? size : 0;
             _padding = (BlockBytes - (_left % BlockBytes)) % BlockBytes;
             if (type is not (0 or (byte)'0' or (byte)'7') || path.EndsWith('/'))
