@@ -15,7 +15,7 @@ internal static class LayoutCommand
         Option<bool> json = new("--json") { Description = "Write JSON" };
         Option<bool> dmesg = new("--dmesg") { Description = "Write the lines this kernel prints about its layout while booting" };
         Option<bool> meminfo = new("--meminfo") { Description = "Write the Vmalloc lines of /proc/meminfo" };
-        Option<string?> why = new("--why") { Description = "Derive one number: vmalloc-end, high-memory, a region, a fixmap entry", HelpName = "name" };
+        Option<string?> why = new("--why") { Description = "Derive one number (vmalloc-end, high-memory, a region, a fixmap entry), or say what an address is", HelpName = "name" };
         Option<string?> sweep = new("--sweep")
         {
             Description = "One row per value: ram=64M..4G:8M, vmalloc=…, nr_cpus=1..64:1, kernel=2.6.27,2.6.28",

@@ -12,6 +12,12 @@ internal static class LayoutWhy
     /// <exception cref="UsageException">The layout has nothing of that name.</exception>
     internal static void Write(KernelLayout layout, string name, TextWriter output)
     {
+        if (name.StartsWith("0x", StringComparison.OrdinalIgnoreCase))
+        {
+            WriteAddress(layout, name, output);
+            return;
+        }
+
         bool found = false;
         foreach (string quantity in QuantitiesOf(layout, name))
         {
@@ -54,6 +60,32 @@ internal static class LayoutWhy
         if (!found)
         {
             throw new UsageException($"--why {name}: not in this layout; it knows {string.Join(", ", layout.Quantities.Select(quantity => quantity.Name))}");
+        }
+    }
+
+    private static void WriteAddress(KernelLayout layout, string text, TextWriter output)
+    {
+        if (!ulong.TryParse(text.AsSpan(2), NumberStyles.HexNumber, CultureInfo.InvariantCulture, out ulong value)
+            || layout.FindRegion(new VirtualAddress(value)) is not { } region)
+        {
+            throw new UsageException($"--why {text}: not an address of this machine");
+        }
+
+        output.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"0x{value:x} lies in {region.Name}, 0x{region.Range.Start.Value:x} .. 0x{region.Range.Last.Value:x} (inclusive), at offset 0x{value - region.Range.Start.Value:x}"));
+        if (layout.ToPhysical(new VirtualAddress(value)) is { } physical)
+        {
+            ulong start = physical.Value + layout.PageOffset.Value - value;
+            output.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"physical = virtual - PAGE_OFFSET{(start == 0 ? "" : " + PHYS_OFFSET")} = 0x{value:x} - 0x{layout.PageOffset.Value:x}{(start == 0 ? "" : $" + 0x{start:x}")} = 0x{physical.Value:x}"));
+        }
+
+        foreach (FixmapEntry entry in layout.Fixmap)
+        {
+            if (value <= entry.Address.Value + 4095 && value >= entry.Address.Value - ((ulong)(entry.Pages - 1) * 4096))
+            {
+                output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"fixmap entry {entry.Name}, index {entry.Index + (int)((entry.Address.Value + 4095 - value) / 4096)}: {entry.Why}"));
+            }
         }
     }
 

@@ -27,6 +27,7 @@ internal sealed class I386Facts
     internal required TimelineRow<FixmapEra> Fixmap { get; init; }
     internal required TimelineRow<KmapSlots> Kmap { get; init; }
     internal required TimelineRow<I386BootBlock> BootBlock { get; init; }
+    internal required bool PrintsLowRam { get; init; }
     internal required TimelineRow<FirstFrameRule> FirstFrame { get; init; }
     internal required bool PersistentMemoryCounts { get; init; }
     internal required TimelineRow<bool> DirectMapSkipsHoles { get; init; }
@@ -111,6 +112,7 @@ internal sealed class I386Facts
             Fixmap = I386FixmapTimeline.Rows.RowAt(version),
             Kmap = kmap,
             BootBlock = I386Timeline.BootBlock.RowAt(version),
+            PrintsLowRam = I386Timeline.PrintsLowRam.At(version),
             FirstFrame = X86Timeline.FirstFrame.RowAt(version),
             PersistentMemoryCounts = X86Timeline.PersistentMemoryCounts.At(version),
             DirectMapSkipsHoles = X86Timeline.DirectMapSkipsHoles.RowAt(version),

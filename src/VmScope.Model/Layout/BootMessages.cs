@@ -159,9 +159,11 @@ public static class BootMessages
             }
 
             lines.Add(string.Create(CultureInfo.InvariantCulture, $"{layout.ValueOf("lowmem-mb")}MB LOWMEM available."));
-            ulong end = layout.ValueOf("max-low-pfn") * 4096;
-            lines.Add(string.Create(CultureInfo.InvariantCulture, $"  mapped low ram: 0 - {end:x8}"));
-            lines.Add(string.Create(CultureInfo.InvariantCulture, $"  low ram: 0 - {end:x8}"));
+            if (I386Facts.Resolve(layout.Inputs.Kernel, out _)!.PrintsLowRam)
+            {
+                lines.Add(string.Create(CultureInfo.InvariantCulture, $"  mapped low ram: 0 - {layout.ValueOf("max-low-pfn-mapped") * 4096:x8}"));
+                lines.Add(string.Create(CultureInfo.InvariantCulture, $"  low ram: 0 - {layout.ValueOf("max-low-pfn") * 4096:x8}"));
+            }
         }
 
         ZoneLineForm form = ZoneLineForms.Rows.At(layout.Inputs.Kernel.Version);
@@ -172,23 +174,15 @@ public static class BootMessages
 
         lines.Add("Zone ranges:");
         int shift = layout.FindQuantity("page-shift") is { } pageShift ? (int)pageShift.Value : 12;
+        ulong first = layout.FindQuantity("zone-first-pfn")?.Value ?? 0;
         foreach (string name in layout.Zones.Select(zone => zone.Name).Where(name => name != "Movable").Distinct(StringComparer.Ordinal))
         {
-            ulong first = ulong.MaxValue;
-            ulong endFrame = 0;
-            foreach (Zone zone in layout.Zones)
-            {
-                if (zone.Name == name && zone.SpannedPages > 0)
-                {
-                    first = Math.Min(first, zone.StartPfn);
-                    endFrame = Math.Max(endFrame, zone.StartPfn + zone.SpannedPages);
-                }
-            }
-
+            ulong end = layout.FindQuantity($"zone-{name.ToLowerInvariant()}-end-pfn")?.Value ?? first;
             string width = form == ZoneLineForm.SixteenDigits ? "x16" : "x8";
-            lines.Add(endFrame == 0
+            lines.Add(end <= first
                 ? $"  {name,-8} empty"
-                : $"  {name,-8} [mem 0x{(first << shift).ToString(width, CultureInfo.InvariantCulture)}-0x{((endFrame << shift) - 1).ToString(width, CultureInfo.InvariantCulture)}]");
+                : $"  {name,-8} [mem 0x{(first << shift).ToString(width, CultureInfo.InvariantCulture)}-0x{((end << shift) - 1).ToString(width, CultureInfo.InvariantCulture)}]");
+            first = Math.Max(first, end);
         }
 
         lines.Add("Movable zone start for each node");

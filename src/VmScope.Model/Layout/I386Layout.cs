@@ -121,6 +121,16 @@ internal static class I386Layout
         AddRegions(builder, facts, top, pageOffset, highMemory, vmallocStart);
         AddZones(builder, facts, memory, low);
         AddPageArray(builder, facts, low.MaxFrames);
+        if (facts.VmallocOption.Value == VmallocOptionRule.Ignored)
+        {
+            X86Options.NoteIgnored(builder, ["vmalloc"]);
+        }
+
+        if (facts.ReserveTop.Value == ReserveTopRule.Ignored)
+        {
+            X86Options.NoteIgnored(builder, ["reservetop"]);
+        }
+
         builder.Assume(facts.Config.Assumed);
         return builder.Build(pageOffset, highMemory, vmallocStart, top.VmallocEnd, totalKiB);
     }
@@ -210,7 +220,7 @@ internal static class I386Layout
             builder.Count("last-pkmap", "LAST_PKMAP", lastPkmap, "", facts.Pae ? "one page table (PAE)" : "one page table (no PAE)");
             (pkmap, string formula) = facts.Pkmap.Value switch
             {
-                PkmapRule.Constant32MBelow4G => (0xfe000000, "2^32 - 32 MiB, a constant"),
+                PkmapRule.Constant32MBelow4G => (0xfe000000, "2^32 - 32 MiB, a constant (2^32 - 8 MiB, often quoted for 2.4, came with 2.6)"),
                 PkmapRule.ConstantByCpuCount => facts.CpuCountMax <= 32
                     ? (0xff800000UL, "2^32 - 8 MiB, a constant for {nr-cpus} up to 32")
                     : (0xff600000UL, "2^32 - 10 MiB, a constant for {nr-cpus} above 32"),

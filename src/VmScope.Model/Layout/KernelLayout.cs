@@ -125,6 +125,39 @@ public sealed record KernelLayout
             .Where(source => source.StartsWith("UNVERIFIED", StringComparison.Ordinal))
             .Distinct(StringComparer.Ordinal);
 
+    /// <summary>
+    /// The physical address behind an address of directly mapped RAM: virtual - PAGE_OFFSET, plus where RAM begins on
+    /// machines whose RAM does not begin at 0. Null outside directly mapped RAM, and where the place of the direct map is
+    /// random or RAM's beginning is not known.
+    /// </summary>
+    public PhysicalAddress? ToPhysical(VirtualAddress address)
+    {
+        Architecture architecture = Inputs.Kernel.Architecture;
+        bool isX86 = architecture is Architecture.I386 or Architecture.X64;
+        if (address < PageOffset || address >= HighMemory || FindRegion("direct-map")?.Random is not null
+            || (!isX86 && FindQuantity("phys-offset") is null))
+        {
+            return null;
+        }
+
+        return new PhysicalAddress(address.Value - PageOffset.Value + (isX86 ? 0 : ValueOf("phys-offset")));
+    }
+
+    /// <summary>The innermost region that contains an address, or null.</summary>
+    public Region? FindRegion(VirtualAddress address)
+    {
+        Region? found = null;
+        foreach (Region region in Regions)
+        {
+            if (region.Range.Contains(address) && (found is not { } outer || region.Range.SizeBytes <= outer.Range.SizeBytes))
+            {
+                found = region;
+            }
+        }
+
+        return found;
+    }
+
     /// <summary>The region of a name, or null.</summary>
     public Region? FindRegion(string name)
     {

@@ -76,6 +76,11 @@ internal static class X64Layout
         AddTop(builder, facts);
         AddMiddle(builder, facts, frames, highMemory, vmallocStart, vmallocEnd);
         AddZones(builder, facts, memory, frames);
+        if (inputs.Kernel.CommandLine.Options.Length > 0)
+        {
+            X86Options.NoteIgnored(builder, ["vmalloc", "highmem", "reservetop"]);
+        }
+
         builder.Assume(facts.Config.Assumed);
         return builder.Build(pageOffset, highMemory, vmallocStart, vmallocEnd, totalKiB);
     }

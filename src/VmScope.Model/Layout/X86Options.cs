@@ -40,4 +40,16 @@ internal static class X86Options
         (null, { }) => "given: the amount of RAM, after the boot options",
         _ => "assumed: the amount of RAM",
     };
+
+    /// <summary>Says which of the options that move things on other kernels do nothing on this one.</summary>
+    internal static void NoteIgnored(LayoutBuilder builder, ReadOnlySpan<string> names)
+    {
+        foreach (string name in names)
+        {
+            if (builder.Inputs.Kernel.CommandLine.Has(name))
+            {
+                builder.Note($"{name}= does nothing on this kernel");
+            }
+        }
+    }
 }

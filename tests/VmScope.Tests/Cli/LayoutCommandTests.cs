@@ -27,6 +27,8 @@ public class LayoutCommandTests
     [InlineData("vmalloc", "= 0xf8800000")]
     [InlineData("FIX_KMAP_BEGIN", "0xfffba000")]
     [InlineData("HighMem", "frames 0x38000 to 0x80000")]
+    [InlineData("0xc0000003", "= 0xc0000003 - 0xc0000000 = 0x3")]
+    [InlineData("0xfffba123", "fixmap entry FIX_KMAP_BEGIN, index 69")]
     public void Why_knows_symbols_regions_fixmap_entries_and_zones(string name, string expected)
     {
         CliRun run = CliRun.Of([.. Seed, "--why", name]);

@@ -150,4 +150,10 @@ internal static class I386Timeline
     internal static readonly Timeline<bool> MemcgInPage = new(
         new(new(2, 4), "UNVERIFIED: no such word assumed before 6.1", false),
         new(new(6, 1), "include/linux/mm_types.h, 6.1", true));
+
+    /// <summary>Whether "mapped low ram:" and "low ram:" are printed.</summary>
+    internal static readonly Timeline<bool> PrintsLowRam = new(
+        new(new(2, 4), "arch/i386/kernel/setup.c, 2.4.20: no such lines", false),
+        new(new(2, 6, 29), "UNVERIFIED: arch/x86/mm/init_32.c, initmem_init(); first release not read", true),
+        new(new(5, 10), "recorded boots of 5.10, 6.1 and 6.5", true));
 }
