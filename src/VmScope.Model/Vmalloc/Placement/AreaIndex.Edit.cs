@@ -35,52 +35,58 @@ internal sealed unsafe partial class AreaIndex
     /// <remarks>Source: mm/vmalloc.c, adjust_va_to_fit_type(), va_clip() from 6.9.</remarks>
     private void Cut(int block, long page, long pages)
     {
-        BlockNode* node = _shape.Nodes + block;
-        if (node->Start != page)
+        unchecked
         {
-            CutAbove(block, page, pages);
-            return;
-        }
+            BlockNode* node = _shape.Nodes + block;
+            if (node->Start != page)
+            {
+                CutAbove(block, page, pages);
+                return;
+            }
 
-        int size = SizeLane(page, pages);
-        long rest = node->End - page - pages;
-        if (rest == 0)
-        {
-            _shape.Erase(block);
-            block = 0;
-        }
-        else
-        {
-            node->Start = page + pages;
-        }
+            int size = SizeLane(page, pages);
+            long rest = node->End - page - pages;
+            if (rest == 0)
+            {
+                _shape.Erase(block);
+                block = 0;
+            }
+            else
+            {
+                node->Start = page + pages;
+            }
 
-        InsertEntry(holeBefore: 0, blockBefore: 0, page, size, HoleLane(rest), block);
+            InsertEntry(holeBefore: 0, blockBefore: 0, page, size, HoleLane(rest), block);
+        }
     }
 
     private void CutAbove(int block, long page, long pages)
     {
-        BlockNode* node = _shape.Nodes + block;
-        int size = SizeLane(page, pages);
-        int holeBefore = block == _bottom ? 0 : HoleLane(page - node->Start);
-        long start = node->Start;
-        long rest = node->End - page - pages;
-        if (rest == 0)
+        unchecked
         {
-            node->End = page;
-            InsertEntry(holeBefore, block, page, size, hole: 0, block: 0);
-            return;
-        }
+            BlockNode* node = _shape.Nodes + block;
+            int size = SizeLane(page, pages);
+            int holeBefore = block == _bottom ? 0 : HoleLane(page - node->Start);
+            long start = node->Start;
+            long rest = node->End - page - pages;
+            if (rest == 0)
+            {
+                node->End = page;
+                InsertEntry(holeBefore, block, page, size, hole: 0, block: 0);
+                return;
+            }
 
-        // The existing node keeps the upper part and its place in the tree; the lower part is a new one.
-        node->Start = page + pages;
-        int lower = _shape.InsertBefore(start, page, block);
-        if (block == _bottom)
-        {
-            _bottom = lower;
-            _knownPages = WideNode.Saturated;   // its upper part is a hole like any other now
-        }
+            // The existing node keeps the upper part and its place in the tree; the lower part is a new one.
+            node->Start = page + pages;
+            int lower = _shape.InsertBefore(start, page, block);
+            if (block == _bottom)
+            {
+                _bottom = lower;
+                _knownPages = WideNode.Saturated;   // its upper part is a hole like any other now
+            }
 
-        InsertEntry(holeBefore, lower, page, size, HoleLane(rest), block);
+            InsertEntry(holeBefore, lower, page, size, HoleLane(rest), block);
+        }
     }
 
     /// <summary>Turns the area moved to into a hole, or a part of its neighbours.</summary>

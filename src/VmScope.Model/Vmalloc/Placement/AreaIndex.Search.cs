@@ -122,74 +122,77 @@ internal sealed unsafe partial class AreaIndex
     /// <summary>Takes the lowest hole with room: the answer wherever the searched length is the size alone.</summary>
     private bool LocateLowest(long pages, long alignPages, long from, long to, out long page, out int block)
     {
-        if (HasRoom(_bottom, pages, alignPages, from, out page))
+        unchecked
         {
-            block = _bottom;
-            MoveTo(0);
-            return page + pages <= to;
-        }
+            if (HasRoom(_bottom, pages, alignPages, from, out page))
+            {
+                block = _bottom;
+                MoveTo(0);
+                return page + pages <= to;
+            }
 
-        MoveTo(from);
-        block = WideNode.Blocks(_path->Node)[_path->Lane];
-        if (block != 0 && HasRoom(block, pages, alignPages, from, out page))
-        {
-            return page + pages <= to;
-        }
-
-        int wanted = (int)Math.Min(pages, WideNode.Saturated);
-        while (MoveToNextHole(wanted))
-        {
+            MoveTo(from);
             block = WideNode.Blocks(_path->Node)[_path->Lane];
-            if (HasRoom(block, pages, alignPages, from, out page))
+            if (block != 0 && HasRoom(block, pages, alignPages, from, out page))
             {
                 return page + pages <= to;
             }
-        }
 
-        (page, block) = (0, 0);
-        return false;
+            int wanted = (int)Math.Min(pages, WideNode.Saturated);
+            while (MoveToNextHole(wanted))
+            {
+                block = WideNode.Blocks(_path->Node)[_path->Lane];
+                if (HasRoom(block, pages, alignPages, from, out page))
+                {
+                    return page + pages <= to;
+                }
+            }
+
+            (page, block) = (0, 0);
+            return false;
+        }
     }
 
     /// <summary>Finds the block that the walk for a padded length ends at, 0 for none, and moves in front of it.</summary>
     private int EndOfWalk(long pages, long alignPages, long length, long from)
     {
-        BlockNode* nodes = _shape.Nodes;
-        int second = NextOfBottom();
-        bool onlyBottomIsLow = second == 0 || nodes[second].Start > from;
-        if (!onlyBottomIsLow || nodes[_bottom].End < length || length >= WideNode.Saturated)
+        unchecked
         {
-            return EndOfAnyWalk(pages, alignPages, length, from);
-        }
-
-        if (HasRoom(_bottom, pages, alignPages, from, out _))
-        {
-            MoveTo(0);
-            return _bottom;
-        }
-
-        int high = MoveToFirstHole((int)length) ? WideNode.Blocks(_path->Node)[_path->Lane] : 0;
-        long highStart = high == 0 ? long.MaxValue : nodes[high].Start;
-        int edge = _bottom;
-        int node = nodes[edge].Parent;
-        while (node != 0 && nodes[node].Start < highStart)
-        {
-            if (HasRoom(node, pages, alignPages, from, out _))
+            BlockNode* nodes = _shape.Nodes;
+            int second = NextOfBottom();
+            bool onlyBottomIsLow = second == 0 || nodes[second].Start > from;
+            if (!onlyBottomIsLow || nodes[_bottom].End < length || length >= WideNode.Saturated)
             {
-                MoveTo(nodes[node].Start);
-                return node;
+                return EndOfAnyWalk(pages, alignPages, length, from);
             }
 
-            edge = node;
-            node = nodes[node].Parent;
-        }
-
-        int chosen = high;
-        if (high != 0 && node != high)
-        {
-            // The hole lies right of the highest edge node below it. Of its ancestors up to there the last is the lowest.
-            // Whether an ancestor is below the hole is a toss; so it is not branched on by itself.
-            unchecked
+            if (HasRoom(_bottom, pages, alignPages, from, out _))
             {
+                MoveTo(0);
+                return _bottom;
+            }
+
+            int high = MoveToFirstHole((int)length) ? WideNode.Blocks(_path->Node)[_path->Lane] : 0;
+            long highStart = high == 0 ? long.MaxValue : nodes[high].Start;
+            int edge = _bottom;
+            int node = nodes[edge].Parent;
+            while (node != 0 && nodes[node].Start < highStart)
+            {
+                if (HasRoom(node, pages, alignPages, from, out _))
+                {
+                    MoveTo(nodes[node].Start);
+                    return node;
+                }
+
+                edge = node;
+                node = nodes[node].Parent;
+            }
+
+            int chosen = high;
+            if (high != 0 && node != high)
+            {
+                // The hole lies right of the highest edge node below it. Of its ancestors up to there the last is the lowest.
+                // Whether an ancestor is below the hole is a toss; so it is not branched on by itself.
                 for (node = nodes[high].Parent; node != edge; node = nodes[node].Parent)
                 {
                     long start = nodes[node].Start;
@@ -200,87 +203,90 @@ internal sealed unsafe partial class AreaIndex
                     }
                 }
             }
-        }
 
-        if (chosen != high)
-        {
-            MoveTo(nodes[chosen].Start);
-        }
+            if (chosen != high)
+            {
+                MoveTo(nodes[chosen].Start);
+            }
 
-        return chosen;
+            return chosen;
+        }
     }
 
     private int EndOfAnyWalk(long pages, long alignPages, long length, long from)
     {
-        BlockNode* nodes = _shape.Nodes;
-        FindBigAround(from, length, out long lowStart, out long highStart);
-        int node = _shape.Root;
-        int turnedBefore = 0;    // where the descent turned left although the big high hole is here or on the right
-        int deadEnd;
-        long floor = -1;         // every hole below `node` starts between these
-        long ceiling = long.MaxValue;
-        while (true)
+        unchecked
         {
-            long start = nodes[node].Start;
-            if (start > from && (lowStart > floor || highStart < start))
+            BlockNode* nodes = _shape.Nodes;
+            FindBigAround(from, length, out long lowStart, out long highStart);
+            int node = _shape.Root;
+            int turnedBefore = 0;    // where the descent turned left although the big high hole is here or on the right
+            int deadEnd;
+            long floor = -1;         // every hole below `node` starts between these
+            long ceiling = long.MaxValue;
+            while (true)
             {
-                if (highStart >= start && highStart < ceiling)
+                long start = nodes[node].Start;
+                if (start > from && (lowStart > floor || highStart < start))
                 {
-                    turnedBefore = node;
+                    if (highStart >= start && highStart < ceiling)
+                    {
+                        turnedBefore = node;
+                    }
+
+                    ceiling = start;
+                    node = nodes[node].Left;
+                    continue;
                 }
 
-                ceiling = start;
-                node = nodes[node].Left;
-                continue;
+                if (HasRoom(node, pages, alignPages, from, out _))
+                {
+                    return Chosen(node);
+                }
+
+                bool bigOnRight = (highStart > start && highStart < ceiling) || (start <= from && lowStart > start);
+                if (!bigOnRight)
+                {
+                    deadEnd = node;
+                    break;
+                }
+
+                floor = start;
+                node = nodes[node].Right;
             }
 
-            if (HasRoom(node, pages, alignPages, from, out _))
+            for (node = nodes[deadEnd].Parent; node != 0; node = nodes[node].Parent)
             {
-                return Chosen(node);
+                if (HasRoom(node, pages, alignPages, from, out _))
+                {
+                    return Chosen(node);
+                }
+
+                if (node == turnedBefore)
+                {
+                    break;
+                }
             }
 
-            bool bigOnRight = (highStart > start && highStart < ceiling) || (start <= from && lowStart > start);
-            if (!bigOnRight)
+            if (node == 0)
             {
-                deadEnd = node;
-                break;
+                return 0;
             }
 
-            floor = start;
             node = nodes[node].Right;
-        }
-
-        for (node = nodes[deadEnd].Parent; node != 0; node = nodes[node].Parent)
-        {
-            if (HasRoom(node, pages, alignPages, from, out _))
+            while (nodes[node].Start != highStart)
             {
-                return Chosen(node);
+                bool below = nodes[node].Start < highStart;
+                if (below && HasRoom(node, pages, alignPages, from, out _))
+                {
+                    break;
+                }
+
+                node = below ? nodes[node].Right : nodes[node].Left;
             }
 
-            if (node == turnedBefore)
-            {
-                break;
-            }
+            return Chosen(node);
         }
-
-        if (node == 0)
-        {
-            return 0;
-        }
-
-        node = nodes[node].Right;
-        while (nodes[node].Start != highStart)
-        {
-            bool below = nodes[node].Start < highStart;
-            if (below && HasRoom(node, pages, alignPages, from, out _))
-            {
-                break;
-            }
-
-            node = below ? nodes[node].Right : nodes[node].Left;
-        }
-
-        return Chosen(node);
     }
 
     private int Chosen(int block)
@@ -339,19 +345,22 @@ internal sealed unsafe partial class AreaIndex
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private int NextOfBottom()
     {
-        BlockNode* nodes = _shape.Nodes;
-        int node = nodes[_bottom].Right;
-        if (node == 0)
+        unchecked
         {
-            return nodes[_bottom].Parent;
-        }
+            BlockNode* nodes = _shape.Nodes;
+            int node = nodes[_bottom].Right;
+            if (node == 0)
+            {
+                return nodes[_bottom].Parent;
+            }
 
-        while (nodes[node].Left != 0)
-        {
-            node = nodes[node].Left;
-        }
+            while (nodes[node].Left != 0)
+            {
+                node = nodes[node].Left;
+            }
 
-        return node;
+            return node;
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
