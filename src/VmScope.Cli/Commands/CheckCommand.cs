@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.CommandLine;
 using System.Globalization;
 using System.Text;
@@ -71,6 +72,11 @@ internal static class CheckCommand
                 : paint.Bold(line));
         }
 
+        foreach (string reason in report.NotCompared)
+        {
+            terminal.Out.WriteLine(SafeText.Line("not compared: " + reason));
+        }
+
         foreach (Assumption assumption in report.Assumed)
         {
             terminal.Out.WriteLine(SafeText.Line("assumed: " + assumption));
@@ -109,6 +115,7 @@ internal static class CheckCommand
             }
 
             json.WriteEndArray();
+            WriteTexts(json, "notCompared", report.NotCompared);
             json.WriteStartArray("assumed");
             foreach (Assumption assumption in report.Assumed)
             {
@@ -120,16 +127,21 @@ internal static class CheckCommand
             }
 
             json.WriteEndArray();
-            json.WriteStartArray("notes");
-            foreach (string note in report.Layout?.Notes ?? [])
-            {
-                json.WriteStringValue(note);
-            }
-
-            json.WriteEndArray();
+            WriteTexts(json, "notes", report.Layout?.Notes ?? []);
             json.WriteEndObject();
         }
 
         output.WriteLine(Encoding.UTF8.GetString(stream.GetBuffer(), 0, (int)stream.Length));
+    }
+
+    private static void WriteTexts(Utf8JsonWriter json, string name, ImmutableArray<string> texts)
+    {
+        json.WriteStartArray(name);
+        foreach (string text in texts)
+        {
+            json.WriteStringValue(text);
+        }
+
+        json.WriteEndArray();
     }
 }

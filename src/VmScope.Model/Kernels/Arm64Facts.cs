@@ -37,9 +37,6 @@ internal sealed record Arm64Facts
 
     internal required Arm64Kasan Kasan { get; init; }
 
-    /// <summary>CONFIG_KASAN_SHADOW_OFFSET where the configuration gives it.</summary>
-    internal required ulong? KasanShadowOffset { get; init; }
-
     internal required bool ZoneDma { get; init; }
 
     internal required bool ZoneDma32 { get; init; }
@@ -90,6 +87,9 @@ internal sealed record Arm64Facts
     /// <summary>Bytes of a page.</summary>
     internal ulong PageBytes => 1UL << PageShift;
 
+    // arch/arm64/Kconfig, NR_CPUS.
+    private const ulong MostCpus = 4096;
+
     /// <summary>Resolves the facts, or says why there is no such kernel.</summary>
     internal static Arm64Facts? Resolve(KernelDescription kernel, out string? impossible)
     {
@@ -122,6 +122,16 @@ internal sealed record Arm64Facts
 
         string TooEarly(string what, KernelVersion since) => $"{what} appear in {since}; this is {version}";
 
+        ulong cpus = config.Number("NR_CPUS", 512, "the default of arch/arm64/Kconfig from 6.9 on");
+        ulong physicalBits = config.Number("ARM64_PA_BITS", 48, "the default of arch/arm64/Kconfig");
+        impossible = cpus is 0 or > MostCpus ? $"NR_CPUS={cpus} is out of range for arm64: 1 to {MostCpus}"
+            : physicalBits is not (48 or 52) ? $"ARM64_PA_BITS={physicalBits} is neither 48 nor 52"
+            : null;
+        if (impossible is not null)
+        {
+            return null;
+        }
+
         int least = built <= 48 ? built : shift == 14 ? Arm64Timelines.LeastBitsOf52With16K.At(version) : 48;
         bool randomizes = config.Flag("RANDOMIZE_BASE", byDefault: true, "distributions set it")
             && !kernel.CommandLine.Has("nokaslr");
@@ -131,9 +141,8 @@ internal sealed record Arm64Facts
             BuiltBits = built,
             LeastBits = least,
             ActualBits = ActualBitsOf(kernel, config, built, least),
-            PhysicalBits = (int)config.Number("ARM64_PA_BITS", 48, "the default of arch/arm64/Kconfig"),
+            PhysicalBits = (int)physicalBits,
             Kasan = KasanOf(kernel.Config, config, version),
-            KasanShadowOffset = kernel.Config.Number("KASAN_SHADOW_OFFSET"),
             ZoneDma = config.Flag("ZONE_DMA", byDefault: true, "the default of arch/arm64/Kconfig"),
             ZoneDma32 = config.Flag("ZONE_DMA32", byDefault: true, "the default of arch/arm64/Kconfig"),
             Randomizes = randomizes,
@@ -142,7 +151,7 @@ internal sealed record Arm64Facts
             UnmapsKernel = config.Flag("UNMAP_KERNEL_AT_EL0", byDefault: true, "the default of arch/arm64/Kconfig"),
             Relocatable = config.Flag("RELOCATABLE", byDefault: true, "RANDOMIZE_BASE selects it"),
             Virtualization = config.Flag("KVM", byDefault: false, "cloud kernels leave it out"),
-            ConfiguredCpus = (int)config.Number("NR_CPUS", 512, "the default of arch/arm64/Kconfig from 6.9 on"),
+            ConfiguredCpus = (int)cpus,
             Map = Arm64Timelines.Map.RowAt(version),
             ModuleBytes = Arm64Timelines.ModuleBytes.RowAt(version),
             BpfBytes = Arm64Timelines.BpfBytes.RowAt(version),

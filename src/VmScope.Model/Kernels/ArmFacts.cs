@@ -52,6 +52,9 @@ internal sealed record ArmFacts
 
     internal required ImmutableArray<Assumption> Assumed { get; init; }
 
+    // arch/arm/Kconfig, NR_CPUS.
+    private const ulong MostCpus = 32;
+
     /// <summary>Resolves the facts, or says why there is no such kernel.</summary>
     internal static ArmFacts? Resolve(KernelDescription kernel, out string? impossible)
     {
@@ -71,7 +74,13 @@ internal sealed record ArmFacts
         bool zoneDma = config.Flag("ZONE_DMA", byDefault: true, "multi-platform kernels set it");
         bool modules = config.Flag("MODULES", byDefault: true, "nearly every kernel has modules");
         bool thumb = config.Flag("THUMB2_KERNEL", byDefault: false, "the default of arch/arm/Kconfig");
-        int cpus = (int)config.Number("NR_CPUS", 4, "the default of arch/arm/Kconfig");
+        ulong cpus = config.Number("NR_CPUS", 4, "the default of arch/arm/Kconfig");
+        if (cpus is 0 or > MostCpus)
+        {
+            impossible = $"NR_CPUS={cpus} is out of range for arm: 1 to {MostCpus}";
+            return null;
+        }
+
         if (pageOffset % (lpae ? Size.GiB : 2 * Size.MiB) != 0)
         {
             impossible = $"PAGE_OFFSET {pageOffset:x8} is not a multiple of {(lpae ? "1 GiB, which LPAE needs" : "2 MiB")}";
@@ -87,6 +96,13 @@ internal sealed record ArmFacts
             slots = guarded;
         }
 
+        ulong shadowOffset = ShadowOffset(pageOffset);
+        if (kasan && kernel.Config.Number("KASAN_SHADOW_OFFSET") is { } given && given != shadowOffset)
+        {
+            impossible = $"KASAN_SHADOW_OFFSET 0x{given:x} is not 0x{shadowOffset:x}, which goes with PAGE_OFFSET 0x{pageOffset:x}";
+            return null;
+        }
+
         impossible = null;
         return new ArmFacts
         {
@@ -96,9 +112,9 @@ internal sealed record ArmFacts
             ZoneDma = zoneDma,
             Modules = modules,
             ModuleWindowBytes = (thumb && ArmTimelines.ThumbShrinksModules.At(version) ? 8UL : 16UL) * Size.MiB,
-            KasanShadowOffset = kasan ? ShadowOffset(kernel.Config, pageOffset) : null,
+            KasanShadowOffset = kasan ? shadowOffset : null,
             KmapSlotsPerCpu = slots,
-            ConfiguredCpus = cpus,
+            ConfiguredCpus = (int)cpus,
             VmallocEnd = ArmTimelines.VmallocEnd.RowAt(version),
             Reserve = ArmTimelines.Reserve.RowAt(version),
             Pkmap = pkmap,
@@ -143,12 +159,11 @@ internal sealed record ArmFacts
     ];
 
     // arch/arm/Kconfig, KASAN_SHADOW_OFFSET, 5.11: one value for each split.
-    private static ulong ShadowOffset(KernelConfig config, ulong pageOffset) =>
-        config.Number("KASAN_SHADOW_OFFSET") ?? (pageOffset switch
-        {
-            0x40000000 => 0x1f000000,
-            0x80000000 => 0x5f000000,
-            0xb0000000 => 0x8f000000,
-            _ => 0x9f000000,
-        });
+    private static ulong ShadowOffset(ulong pageOffset) => pageOffset switch
+    {
+        0x40000000 => 0x1f000000,
+        0x80000000 => 0x5f000000,
+        0xb0000000 => 0x8f000000,
+        _ => 0x9f000000,
+    };
 }

@@ -84,7 +84,7 @@ internal static class Arm64FlippedMap
         }
 
         ulong offset = builder.Address("kasan-shadow-offset", "KASAN_SHADOW_OFFSET",
-            facts.KasanShadowOffset ?? unchecked(usualEnd - (1UL << (64 - scale))), "", "arch/arm64/Kconfig, KASAN_SHADOW_OFFSET");
+            unchecked(usualEnd - (1UL << (64 - scale))), "", "arch/arm64/Kconfig, KASAN_SHADOW_OFFSET: one value for each number of address bits");
         ulong end = builder.Address("kasan-shadow-end", "KASAN_SHADOW_END", unchecked((1UL << (64 - scale)) + offset),
             scale == 3 ? "2^61 + {kasan-shadow-offset}" : "2^60 + {kasan-shadow-offset}", source);
         ulong start = builder.Address("kasan-shadow-start", "KASAN_SHADOW_START", end - (1UL << (facts.ActualBits - scale)),

@@ -22,6 +22,9 @@ internal static class Riscv64Layout
     private const ulong UsualLoadAddress = 0x80200000;
     private const ulong LinkAddress = 0xffffffff80000000;
     private const int PageShift = 12;
+
+    /// <summary>Physical address bits of every mode.</summary>
+    private const int PhysicalBits = 56;
     private const ulong PmdBytes = 2 * Size.MiB;
 
     internal static LayoutAnswer Predict(LayoutInputs inputs)
@@ -137,8 +140,8 @@ internal static class Riscv64Layout
 
     private static Ram? Memory(LayoutInputs inputs, Riscv64Facts facts, LayoutBuilder builder, ulong pageOffset, ulong linearEnd)
     {
-        DramBanks? banks = DramBanks.From(inputs, builder, UsualRamStart, unmappedIsRam: true);
-        if (inputs.Kernel.CommandLine.Last("mem") is { } text && KernelCommandLine.MemoryParse(text, out _) is { } limit)
+        DramBanks? banks = DramBanks.From(inputs, builder, UsualRamStart, unmappedIsRam: true).Below(1UL << PhysicalBits);
+        if (banks is not null && inputs.Kernel.CommandLine.Last("mem") is { } text && KernelCommandLine.MemoryParse(text, out _) is { } limit)
         {
             banks = banks.Lowest(Align.Down(limit, 1UL << PageShift));
         }

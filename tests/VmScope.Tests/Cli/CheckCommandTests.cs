@@ -47,6 +47,72 @@ public class CheckCommandTests
     }
 
     [Fact]
+    public void Hidden_addresses_are_said_to_be_left_out()
+    {
+        byte[] changed = Changed(Case, (path, text) =>
+            path == "vmallocinfo.txt" ? System.Text.RegularExpressions.Regex.Replace(text, "0x[0-9a-f]{8}", "0x00000000") : text);
+
+        CliRun run = CliRun.With(changed, ["check", "-"]);
+
+        Assert.Equal(ExitCode.Fine, run.ExitCode);
+        Assert.Contains("not compared: vmallocinfo: the addresses of", run.OutText, StringComparison.Ordinal);
+        Assert.Contains("30 answers, all as predicted", run.OutText, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("i386-6.1.176-686-pae-1024-base")]
+    [InlineData("amd64-6.12.107-cloud-6144-max-kaslr")]
+    [InlineData("amd64-7.2.13-cloud-2048-numa2-nokaslr")]
+    [InlineData("armhf-6.1.176-armmp-lpae-2048-base")]
+    [InlineData("arm64-6.12.107-cloud-4096-max-kaslr")]
+    [InlineData("riscv64-6.12.107-std-2048-sv39-nokaslr")]
+    public void Damaged_evidence_differs_or_is_an_error_and_never_a_crash(string name)
+    {
+        Random random = new(name.Length);
+        for (int i = 0; i < 25; i++)
+        {
+            byte[] changed = Changed(name, (path, text) => Damaged(text, random));
+
+            CliRun run = CliRun.With(changed, ["check", "-", "--json"]);
+
+            Assert.Contains(run.ExitCode, (int[])[ExitCode.Fine, ExitCode.Finding, ExitCode.Unreadable]);
+            Assert.True(run.ExitCode != ExitCode.Unreadable || run.OutText.Length == 0);
+        }
+    }
+
+    /// <summary>Some digits made others, a number made very long, a line cut out: a few in each text.</summary>
+    private static string Damaged(string text, Random random)
+    {
+        if (text.Length == 0)
+        {
+            return text;
+        }
+
+        StringBuilder damaged = new(text);
+        for (int i = 0; i < 40; i++)
+        {
+            int at = random.Next(damaged.Length);
+            if (char.IsAsciiHexDigit(damaged[at]))
+            {
+                switch (random.Next(4))
+                {
+                    case 0:
+                        damaged.Insert(at, "ffffffffffffffff"[..random.Next(1, 16)]);
+                        break;
+                    case 1:
+                        damaged.Insert(at, "99999999999999999999"[..random.Next(1, 20)]);
+                        break;
+                    default:
+                        damaged[at] = "0123456789abcdef"[random.Next(16)];
+                        break;
+                }
+            }
+        }
+
+        return damaged.ToString();
+    }
+
+    [Fact]
     public void Another_option_on_the_command_line_is_another_prediction()
     {
         byte[] changed = Changed(Case, (path, text) =>

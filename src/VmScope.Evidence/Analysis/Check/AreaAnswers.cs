@@ -38,6 +38,12 @@ internal static class AreaAnswers
             comparer.Within("vmallocinfo last row", rows.Window, last.Start, last.Last, Vmallocinfo);
         }
 
+        if (rows.Hidden > 0)
+        {
+            comparer.Skip(Vmallocinfo, string.Create(CultureInfo.InvariantCulture,
+                $"the addresses of {rows.Hidden} rows are hidden; set kernel.kptr_restrict to 1 or 0 and read it as root"));
+        }
+
         if (rows.Count > 0)
         {
             comparer.Add("vmallocinfo rows outside every window", "none", rows.Stray is { } stray
@@ -63,6 +69,11 @@ internal static class AreaAnswers
             stray ??= AreaWindows.HoldsModule(comparer.Layout, address) ? null : module;
         }
 
+        if (lowest is null && modules.Length > 0)
+        {
+            comparer.Skip("modules", "the addresses are hidden; read it as root");
+        }
+
         if (lowest is null || comparer.Layout.FindRegion("modules") is not { } window)
         {
             return;
@@ -80,6 +91,8 @@ internal static class AreaAnswers
 
         internal long Count { get; private set; }
 
+        internal long Hidden { get; private set; }
+
         internal (ulong Start, ulong Last)? First { get; private set; }
 
         internal (ulong Start, ulong Last)? Last { get; private set; }
@@ -95,6 +108,7 @@ internal static class AreaAnswers
                 // Hashed and zeroed addresses say nothing; an empty row would have no last byte.
                 if (!row.AddressesMatchSize || row.SizeBytes == 0 || row.Start == 0)
                 {
+                    Hidden++;
                     continue;
                 }
 

@@ -47,24 +47,23 @@ internal static class BootLogAnswers
         }
     }
 
-    // x86 prints the end of RAM, and again the end of RAM below 4 GiB where there is more above.
+    // x86 prints the line for all RAM and for what is below 4 GiB, in an order and number that depend on who asks.
     private static void LastPfns(Comparer comparer, DmesgReport log)
     {
-        if (log.LastPfns.IsEmpty)
+        if ((comparer.Layout.FindQuantity("ram-end-pfn") ?? comparer.Layout.FindQuantity("max-pfn")) is not { } end)
         {
             return;
         }
 
-        if ((comparer.Layout.FindQuantity("ram-end-pfn") ?? comparer.Layout.FindQuantity("max-pfn")) is { } end)
+        foreach (ulong lastPfn in log.LastPfns.Select(pair => pair.LastPfn).Distinct())
         {
-            comparer.Frame("last_pfn", end.Value, log.LastPfns[0].LastPfn, Source);
-        }
-
-        foreach ((ulong lastPfn, _) in log.LastPfns.Skip(1))
-        {
-            if (comparer.Layout.FindQuantity("ram-end-below-4g-pfn") is { } low && lastPfn != log.LastPfns[0].LastPfn)
+            if (lastPfn != end.Value && comparer.Layout.FindQuantity("ram-end-below-4g-pfn") is { } low)
             {
                 comparer.Frame("last_pfn below 4 GiB", low.Value, lastPfn, Source);
+            }
+            else
+            {
+                comparer.Frame("last_pfn", end.Value, lastPfn, Source);
             }
         }
     }

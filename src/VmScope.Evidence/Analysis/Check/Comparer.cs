@@ -9,11 +9,14 @@ namespace VmScope.Analysis;
 internal sealed class Comparer(KernelLayout layout)
 {
     private readonly List<LayoutComparison> _comparisons = [];
+    private readonly List<string> _notCompared = [];
     private readonly string _hexFormat = layout.Inputs.Kernel.Architecture.Is64Bit() ? "x16" : "x8";
 
     internal KernelLayout Layout { get; } = layout;
 
     internal ImmutableArray<LayoutComparison> Comparisons => [.. _comparisons];
+
+    internal ImmutableArray<string> NotCompared => [.. _notCompared];
 
     /// <summary>Whether KASLR moves the direct map, vmalloc and vmemmap, so that the layout only bounds them.</summary>
     internal bool HasRandomBases { get; } = layout.FindRegion("direct-map")?.Random is not null;
@@ -59,6 +62,9 @@ internal sealed class Comparer(KernelLayout layout)
     internal void Frame(string name, ulong predicted, ulong observed, string source) =>
         Add(name, "0x" + predicted.ToString("x", CultureInfo.InvariantCulture), "0x" + observed.ToString("x", CultureInfo.InvariantCulture),
             predicted == observed, source);
+
+    /// <summary>Says that an answer is there and cannot be compared.</summary>
+    internal void Skip(string source, string reason) => _notCompared.Add($"{source}: {reason}");
 
     /// <summary>Adds a comparison made elsewhere.</summary>
     internal void Add(string name, string predicted, string observed, bool agrees, string source) =>

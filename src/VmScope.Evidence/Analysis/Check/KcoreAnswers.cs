@@ -51,7 +51,7 @@ internal static class KcoreAnswers
             if (layout.FindRegion("vmalloc") is { Random: not null } region)
             {
                 comparer.Base("kcore vmalloc start", region, segment.Start, Source);
-                comparer.Number("kcore vmalloc size", bytes, segment.Last - segment.Start + 1, "bytes", Source);
+                comparer.Number("kcore vmalloc size", bytes, unchecked(segment.Last - segment.Start + 1), "bytes", Source);
             }
             else
             {
@@ -79,7 +79,7 @@ internal static class KcoreAnswers
 
         ulong physicalBase = (layout.FindQuantity("phys-ram-base") ?? layout.FindQuantity("memstart") ?? layout.FindQuantity("phys-offset"))?.Value ?? 0;
         ulong offset = unchecked(layout.PageOffset.Value - physicalBase);
-        VirtualRange reach = AreaWindows.Reach(map, layout.HighMemory.Value - layout.PageOffset.Value);
+        VirtualRange reach = AreaWindows.Reach(map, unchecked(layout.HighMemory.Value - layout.PageOffset.Value));
         ulong? end = null;
         ulong? stray = null;
         ulong? observedOffset = null;
@@ -105,7 +105,7 @@ internal static class KcoreAnswers
         if (map.Random is not null)
         {
             comparer.Base("kcore direct map start", map, unchecked(observed + physicalBase), Source);
-            comparer.Number("kcore direct map size", layout.HighMemory.Value - layout.PageOffset.Value, observedEnd - (observed + physicalBase),
+            comparer.Number("kcore direct map size", unchecked(layout.HighMemory.Value - layout.PageOffset.Value), unchecked(observedEnd - (observed + physicalBase)),
                 "bytes", Source);
             return;
         }

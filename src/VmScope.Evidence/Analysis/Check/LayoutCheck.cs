@@ -19,6 +19,9 @@ public sealed record LayoutComparison(string Name, string Predicted, string Obse
 /// <param name="Comparisons">Every answer the evidence holds, in a fixed order.</param>
 public sealed record LayoutCheckReport(LayoutInputs Inputs, KernelLayout? Layout, ImmutableArray<LayoutComparison> Comparisons)
 {
+    /// <summary>Answers that are there and say nothing, such as hidden addresses; each with the reason.</summary>
+    public ImmutableArray<string> NotCompared { get; init; } = [];
+
     /// <summary>Whether every answer is as predicted.</summary>
     public bool Agrees => Comparisons.All(comparison => comparison.Agrees);
 
@@ -48,7 +51,7 @@ public static class LayoutCheck
                 KcoreAnswers.Compare(comparer, evidence);
                 VariableAnswers.Compare(comparer, evidence);
                 return comparer.Comparisons.Length > 0
-                    ? new LayoutCheckReport(inputs, layout, comparer.Comparisons)
+                    ? new LayoutCheckReport(inputs, layout, comparer.Comparisons) { NotCompared = comparer.NotCompared }
                     : throw new EvidenceException($"{evidence.Name} holds no answer to compare with: no meminfo, zoneinfo, "
                         + "vmallocinfo or boot log with addresses; as root more of them can be read");
             case LayoutAnswer.Impossible impossible when KnownKernels.IsKnown(inputs.Kernel):

@@ -120,7 +120,7 @@ internal static class VariableAnswers
             && comparer.Layout.Inputs.Kernel.Architecture == Architecture.Riscv64)
         {
             // The mode field of satp: 8 for three levels, one more for each further level.
-            comparer.Number("satp_mode levels", (bits.Value - 12) / 9, (mode >> 60) - 5, "levels", Source);
+            comparer.Number("satp_mode", ((bits.Value - 12) / 9) + 5, mode >> 60, "", Source);
         }
     }
 }
