@@ -68,6 +68,9 @@ internal sealed class X64Facts
     internal required int CpuCountMax { get; init; }
     internal required string CpuCountSource { get; init; }
 
+    /// <summary>The smaller of the two sizes the window of the image has had since 2.6.26.</summary>
+    private const ulong ImageWindowBytes = 512 * Size.MiB;
+
     /// <summary>Resolves a kernel into facts.</summary>
     internal static X64Facts? Resolve(KernelDescription kernel, out string? impossible)
     {
@@ -85,6 +88,13 @@ internal sealed class X64Facts
         if (cpus < 1 || cpus > most)
         {
             impossible = $"NR_CPUS={cpus} is out of range for x86-64 {version}: 1 to {most}";
+            return null;
+        }
+
+        ulong imageStart = config.AskNumber("PHYSICAL_START") ?? 16 * Size.MiB;
+        if (imageStart >= ImageWindowBytes)
+        {
+            impossible = $"PHYSICAL_START=0x{imageStart:x} lies outside the {ImageWindowBytes / Size.MiB} MiB that map the kernel image";
             return null;
         }
 
@@ -140,7 +150,7 @@ internal sealed class X64Facts
             HasZoneMovable = X86Timeline.ZoneMovable.At(version),
             HasZoneDevice = config.Ask("ZONE_DEVICE") == true,
             ReserveLowBytes = (config.AskNumber("X86_RESERVE_LOW") ?? 64) * Size.KiB,
-            ImagePhysicalStart = config.AskNumber("PHYSICAL_START") ?? 16 * Size.MiB,
+            ImagePhysicalStart = imageStart,
             CpuCountMax = cpus,
             CpuCountSource = cpuSource,
         };

@@ -383,10 +383,9 @@ internal static class I386Layout
     {
         ulong physical = facts.ImagePhysicalStart;
         ulong end = Math.Min(highMemory, pageOffset + ImageWindowBytes);
-        ulong start = pageOffset + physical;
-        if (start < end)
+        if (physical < end - pageOffset)
         {
-            builder.Region("kernel-image", start, end, RegionKind.KernelImage, inside: "direct-map", isBounds: true,
+            builder.Region("kernel-image", pageOffset + physical, end, RegionKind.KernelImage, inside: "direct-map", isBounds: true,
                 note: facts.RandomizesImage
                     ? "somewhere inside: KASLR moves it, the direct map stays"
                     : "begins here; its length is the build's");

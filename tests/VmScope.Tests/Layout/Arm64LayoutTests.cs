@@ -127,6 +127,10 @@ public class Arm64LayoutTests
     [InlineData("3.9", Pages4K39, "the oldest is 3.10")]
     [InlineData("6.1", "ARM64_4K_PAGES=y ARM64_VA_BITS=42", "cannot be built")]
     [InlineData("4.19", Pages4K52, "52 kernel address bits appear in 5.4")]
+    [InlineData("3.14", Pages4K48, "48 address bits appear in")]
+    [InlineData("4.1", "ARM64_16K_PAGES=y ARM64_VA_BITS=47", "pages of 16 KiB appear in")]
+    [InlineData("6.1", "NR_CPUS=4294967296", "NR_CPUS=4294967296 is out of range")]
+    [InlineData("6.1", "ARM64_PA_BITS=0", "neither 48 nor 52")]
     public void What_cannot_be_built_is_refused(string version, string config, string because) =>
         Assert.Contains(because, Predict.Inputs(Architecture.Arm64, version, config).Refusal(), StringComparison.Ordinal);
 

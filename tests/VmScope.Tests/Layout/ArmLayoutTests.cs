@@ -132,6 +132,8 @@ public class ArmLayoutTests
     [Theory]
     [InlineData("2.6.27", "", "the oldest is 2.6.28")]
     [InlineData("6.1", "VMSPLIT_3G_OPT=y ARM_LPAE=y", "multiple of 1 GiB")]
+    [InlineData("6.1", "NR_CPUS=100000", "NR_CPUS=100000 is out of range")]
+    [InlineData("6.1", "KASAN=y KASAN_SHADOW_OFFSET=0xffffffffffffffff", "is not 0x9f000000")]
     public void What_cannot_be_built_is_refused(string version, string config, string because) =>
         Assert.Contains(because, Predict.Inputs(Architecture.Arm, version, config).Refusal(), StringComparison.Ordinal);
 
