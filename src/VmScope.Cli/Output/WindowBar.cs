@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text;
 using VmScope.Analysis;
 
@@ -50,12 +51,43 @@ internal sealed class WindowBar
     {
         (_cells, _length) = (cells, length);
         _bytes = new ulong[cells * KindCount];
-        int first = list.Areas.FirstAtOrAbove(start);
-        for (int i = first; i < list.Areas.Count && list.Areas[i].Start - start < length; i++)
+        Fill(list, start, length);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void Fill(ListExplanation list, ulong start, ulong length)
+    {
+        int cell = 0;
+        ulong cellEnd = CellStart(1);
+        for (int i = list.Areas.FirstAtOrAbove(start); i < list.Areas.Count; i++)
         {
             ref readonly AreaSlot area = ref list.Areas[i];
             ulong from = area.Start - start;
-            Add(Kind(list, area), from, Math.Min(area.SizeBytes, length - from));
+            if (from >= length)
+            {
+                break;
+            }
+
+            // Areas come in address order, so the cell only ever moves on; most areas lie inside one.
+            ulong end = from + Math.Min(area.End - area.Start, length - from);
+            int kind = (int)Kind(list, area);
+            while (from >= cellEnd)
+            {
+                cellEnd = CellStart(++cell + 1);
+            }
+
+            if (end <= cellEnd)
+            {
+                _bytes[(cell * KindCount) + kind] += end - from;
+                continue;
+            }
+
+            for (int at = cell; from < end; at++)
+            {
+                ulong stop = Math.Min(end, CellStart(at + 1));
+                _bytes[(at * KindCount) + kind] += stop - from;
+                from = stop;
+            }
         }
     }
 
@@ -132,6 +164,7 @@ internal sealed class WindowBar
         return share > 0.75 ? '█' : share > 0.5 ? '▓' : share > 0.25 ? '▒' : '░';
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static BarKind Kind(ListExplanation list, in AreaSlot area) => ListedKinds.Of(area.Flags) switch
     {
         ListedKind.Unpurged => BarKind.Unpurged,
@@ -140,26 +173,6 @@ internal sealed class WindowBar
         ListedKind.Vmalloc or ListedKind.Unnamed => area.Caller != 0 && list.IsPercpu(area.Caller) ? BarKind.Percpu : BarKind.Vmalloc,
         ListedKind.Vmap or ListedKind.DmaCoherent or ListedKind.Sparse => BarKind.Vmap,
     };
-
-    private void Add(BarKind kind, ulong offset, ulong bytes)
-    {
-        int first = CellOf(offset);
-        int last = CellOf(offset + bytes - 1);
-        if (first == last)
-        {
-            _bytes[(first * KindCount) + (int)kind] += bytes;
-            return;
-        }
-
-        for (int cell = first; cell <= last; cell++)
-        {
-            ulong start = Math.Max(offset, CellStart(cell));
-            ulong end = Math.Min(offset + bytes, CellStart(cell + 1));
-            _bytes[(cell * KindCount) + (int)kind] += end > start ? end - start : 0;
-        }
-    }
-
-    private int CellOf(ulong offset) => (int)UInt128.Min((UInt128)offset * (uint)_cells / _length, (uint)(_cells - 1));
 
     /// <summary>The first offset that falls into a cell.</summary>
     private ulong CellStart(int cell) => (ulong)((((UInt128)_length * (uint)cell) + (uint)(_cells - 1)) / (uint)_cells);

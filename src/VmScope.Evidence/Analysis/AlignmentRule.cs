@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using VmScope.Kernels;
 using VmScope.Vmalloc;
 
@@ -39,6 +40,7 @@ internal sealed class AlignmentRule
     /// </summary>
     /// <param name="free">The lowest address it could have had.</param>
     /// <param name="area">The area.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     internal ulong Explains(ulong free, in AreaSlot area)
     {
         foreach (VmallocFacts era in _eras)
@@ -53,6 +55,7 @@ internal sealed class AlignmentRule
         return 0;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private ulong AlignBytes(in AreaSlot area, VmallocFacts era)
     {
         ulong size = area.SizeBytes;
@@ -80,6 +83,7 @@ internal sealed class AlignmentRule
         return usable >= HugePage && usable % HugePage == 0 && era.HugeVmalloc >= HugeVmalloc.WhenAllowedPerNode ? HugePage : 1;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private bool IsStack(int caller)
     {
         if (caller >= _isStack.Length)

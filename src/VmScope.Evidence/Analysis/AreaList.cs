@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using VmScope.Vmalloc;
 
 namespace VmScope.Analysis;
@@ -27,6 +28,7 @@ public sealed class AreaList
     private const int ChunkShift = 15;
     private const int ChunkMask = (1 << ChunkShift) - 1;
     private AreaSlot[][] _chunks = new AreaSlot[8][];
+    private AreaSlot[] _current = [];
     private int _count;
     private bool _isSorted = true;
     private ulong _lastStart;
@@ -37,7 +39,25 @@ public sealed class AreaList
     /// <summary>The area at a place in the list; in address order after <see cref="Sort"/>.</summary>
     public ref readonly AreaSlot this[int index] => ref _chunks[index >> ChunkShift][index & ChunkMask];
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal void Add(ulong start, ulong end, int caller, AreaFlags flags)
+    {
+        if ((_count & ChunkMask) >= _current.Length || (_count & ChunkMask) == 0)
+        {
+            MakeRoom();
+        }
+
+        ref AreaSlot slot = ref _current[_count & ChunkMask];
+        slot.Start = start;
+        slot.End = end;
+        slot.Caller = caller;
+        slot.Flags = flags;
+        _isSorted &= start >= _lastStart;
+        _lastStart = start;
+        _count++;
+    }
+
+    private void MakeRoom()
     {
         int chunk = _count >> ChunkShift;
         if ((_count & ChunkMask) == 0)
@@ -50,22 +70,16 @@ public sealed class AreaList
             // The first chunk grows: a list of sixty rows should not cost the memory of thirty thousand.
             _chunks[chunk] = GC.AllocateUninitializedArray<AreaSlot>(chunk == 0 ? 256 : ChunkMask + 1);
         }
-        else if (chunk == 0 && _count == _chunks[0].Length)
+        else
         {
             Array.Resize(ref _chunks[0], _count * 2);
         }
 
-        ref AreaSlot slot = ref _chunks[chunk][_count & ChunkMask];
-        slot.Start = start;
-        slot.End = end;
-        slot.Caller = caller;
-        slot.Flags = flags;
-        _isSorted &= start >= _lastStart;
-        _lastStart = start;
-        _count++;
+        _current = _chunks[chunk];
     }
 
     /// <summary>Puts the areas in address order; of equal starts the first one read stays first.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     internal void Sort()
     {
         if (_isSorted)
@@ -131,6 +145,7 @@ public sealed class AreaList
         return low;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Merge(AreaSlot[] from, AreaSlot[] to, int left, int right, int end)
     {
         int leftEnd = right;

@@ -1,9 +1,11 @@
+using System.Runtime.CompilerServices;
 using VmScope.Vmalloc;
 
 namespace VmScope.Analysis;
 
 internal static partial class FindingRules
 {
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void DuplicateMappings(ListExplanation list, List<Finding> findings)
     {
         RowList rows = list.Totals.PhysicalRows;
@@ -84,6 +86,7 @@ internal static partial class FindingRules
 
     private static string Physical(ListExplanation list, in VmallocRow row) => $"{list.Describe(row)} phys=0x{row.Phys:x}";
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void EqualAreas(ListExplanation list, List<Finding> findings)
     {
         long[] counts = new long[list.Totals.OwnerCount];

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.CompilerServices;
 using VmScope.Kernels;
 
 namespace VmScope.Analysis;
@@ -149,6 +150,7 @@ internal static partial class FindingRules
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void PercpuChunks(ListExplanation list, List<Finding> findings)
     {
         long chunks = 0;
@@ -156,10 +158,11 @@ internal static partial class FindingRules
         ulong chunkBytes = 0;
         bool mixed = false;
         List<string> rows = [];
-        for (int i = 0; i < list.Areas.Count && list.Addresses == AddressState.Real; i++)
+        int from = list.Addresses == AddressState.Real && list.HasPercpu ? 0 : list.Areas.Count;
+        for (int i = from; i < list.Areas.Count; i++)
         {
             ref readonly AreaSlot area = ref list.Areas[i];
-            if (area.Caller == 0 || !list.IsPercpu(area.Caller))
+            if (!list.IsPercpu(area.Caller))
             {
                 continue;
             }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using VmScope.Kernels;
 using VmScope.Proc;
 using VmScope.Vmalloc;
@@ -163,7 +164,11 @@ public sealed class ListExplanation
     public string Hex(ulong address) => _totals.AddressDigits <= 8 ? $"0x{address:x8}" : $"0x{address:x16}";
 
     /// <summary>Whether an owner is the allocator of per-CPU chunks.</summary>
-    public bool IsPercpu(int caller) => KnownCallers.Function(Texts.Bytes(caller)).SequenceEqual("pcpu_get_vm_areas"u8);
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public bool IsPercpu(int caller) => _totals.Owner(caller).IsPercpu;
+
+    /// <summary>Whether any owner is the allocator of per-CPU chunks.</summary>
+    internal bool HasPercpu => _totals.HasPercpu;
 
     private static AddressState State(ListTotals totals)
     {
@@ -228,6 +233,7 @@ public sealed class ListExplanation
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void CountOutside()
     {
         int inWindows = 0;

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using VmScope.Proc;
 using VmScope.Vmalloc;
 
@@ -48,7 +49,6 @@ internal sealed class ListTotals : VmallocRowSink
     private readonly AreaTotals[] _kinds = new AreaTotals[ListedKinds.Count];
     private AreaTotals[] _nodes = new AreaTotals[8];
     private VmallocRow _previous;
-    private bool _hasPrevious;
 
     internal ListTotals(TextTable texts, ulong? pageBytes)
     {
@@ -86,6 +86,9 @@ internal sealed class ListTotals : VmallocRowSink
     /// <summary>The first repeated rows.</summary>
     internal RowList Repeated { get; } = new();
 
+    /// <summary>Whether some owner is the allocator of per-CPU chunks.</summary>
+    internal bool HasPercpu { get; private set; }
+
     /// <summary>Digits of the addresses.</summary>
     internal int AddressDigits { get; private set; }
 
@@ -121,6 +124,7 @@ internal sealed class ListTotals : VmallocRowSink
     internal ref readonly OwnerTotals Owner(int id) => ref _owners[id];
 
     /// <inheritdoc />
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void Add(ReadOnlySpan<VmallocRow> rows, ReadOnlySpan<NodePages> nodes)
     {
         if (PageBytes == 0)
@@ -128,9 +132,23 @@ internal sealed class ListTotals : VmallocRowSink
             ReadPageSize(rows);
         }
 
-        foreach (ref readonly VmallocRow row in rows)
+        for (int i = 0; i < rows.Length; i++)
         {
+            ref readonly VmallocRow row = ref rows[i];
+            ref readonly VmallocRow before = ref i > 0 ? ref rows[i - 1] : ref _previous;
+            if (row.Start == before.Start && row.Start != 0 && IsRepeat(row, before))
+            {
+                RepeatedRows++;
+                Repeated.Add(row);
+                continue;
+            }
+
             AddRow(row, nodes);
+        }
+
+        if (rows.Length > 0)
+        {
+            _previous = rows[^1];
         }
     }
 
@@ -140,17 +158,9 @@ internal sealed class ListTotals : VmallocRowSink
     /// <summary>Whether an owner's areas have no guard page, from what is known of it.</summary>
     private bool OwnerHasNoGuard(int caller) => caller != 0 && KnownCallers.HasNoGuard(_texts.Bytes(caller));
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void AddRow(in VmallocRow row, ReadOnlySpan<NodePages> nodes)
     {
-        if (_hasPrevious && row.Start == _previous.Start && row.Start != 0 && IsRepeat(row))
-        {
-            RepeatedRows++;
-            Repeated.Add(row);
-            return;
-        }
-
-        _previous = row;
-        _hasPrevious = true;
         Rows++;
         AddressDigits = row.AddressDigits > AddressDigits ? row.AddressDigits : AddressDigits;
         if (!row.AddressesMatchSize || row.SizeBytes == 0)
@@ -190,6 +200,7 @@ internal sealed class ListTotals : VmallocRowSink
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Sum(ref AreaTotals totals, in VmallocRow row, ulong guard)
     {
         totals.Areas++;
@@ -203,12 +214,13 @@ internal sealed class ListTotals : VmallocRowSink
     /// Source: mm/vmalloc.c, __get_vm_area_node() adds it; vm_map_ram(), pcpu_get_vm_areas() and areas registered
     /// before vmalloc_init() have none, 2.6.28 to 7.1.
     /// </remarks>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private ulong GuardBytes(in VmallocRow row, ListedKind kind, bool ownerHasNoGuard)
     {
         if ((row.Flags & AreaFlags.HasPages) != AreaFlags.None)
         {
             // The number of pages settles it: one page more than there is memory for is the guard.
-            ulong mapped = row.Pages * PageBytes;
+            ulong mapped = unchecked(row.Pages * PageBytes);
             return row.SizeBytes > mapped ? PageBytes : 0;
         }
 
@@ -222,9 +234,9 @@ internal sealed class ListTotals : VmallocRowSink
         return none ? 0 : PageBytes;
     }
 
-    private bool IsRepeat(in VmallocRow row) =>
-        row.End == _previous.End && row.SizeBytes == _previous.SizeBytes && row.Caller == _previous.Caller
-        && row.Flags == _previous.Flags && row.Pages == _previous.Pages && row.Phys == _previous.Phys
+    private static bool IsRepeat(in VmallocRow row, in VmallocRow before) =>
+        row.End == before.End && row.SizeBytes == before.SizeBytes && row.Caller == before.Caller
+        && row.Flags == before.Flags && row.Pages == before.Pages && row.Phys == before.Phys
         && !row.Has(AreaFlags.AddressHidden);
 
     private void AddOdd(in VmallocRow row)
@@ -238,6 +250,7 @@ internal sealed class ListTotals : VmallocRowSink
         OddRows.Add(row);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void AddNodes(ReadOnlySpan<NodePages> nodes)
     {
         foreach (NodePages count in nodes)
@@ -249,29 +262,37 @@ internal sealed class ListTotals : VmallocRowSink
 
             ref AreaTotals node = ref _nodes[count.Node];
             node.Areas++;
-            node.Pages += count.Pages;
-            node.Bytes += count.Pages * PageBytes;
+            node.Pages = unchecked(node.Pages + count.Pages);
+            node.Bytes = unchecked(node.Bytes + (count.Pages * PageBytes));
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private ref OwnerTotals OwnerOf(int caller)
     {
         if (caller >= _ownerCount)
         {
-            if (caller >= _owners.Length)
-            {
-                Array.Resize(ref _owners, Math.Max(_owners.Length * 2, caller + 1));
-            }
-
-            for (int id = _ownerCount; id <= caller; id++)
-            {
-                _owners[id].HasNoGuard = OwnerHasNoGuard(id);
-            }
-
-            _ownerCount = caller + 1;
+            AddOwners(caller);
         }
 
         return ref _owners[caller];
+    }
+
+    private void AddOwners(int upTo)
+    {
+        if (upTo >= _owners.Length)
+        {
+            Array.Resize(ref _owners, Math.Max(_owners.Length * 2, upTo + 1));
+        }
+
+        for (int id = _ownerCount; id <= upTo; id++)
+        {
+            _owners[id].HasNoGuard = OwnerHasNoGuard(id);
+            _owners[id].IsPercpu = KnownCallers.Function(_texts.Bytes(id)).SequenceEqual("pcpu_get_vm_areas"u8);
+            HasPercpu |= _owners[id].IsPercpu;
+        }
+
+        _ownerCount = upTo + 1;
     }
 
     private void ReadPageSize(ReadOnlySpan<VmallocRow> rows)
@@ -307,7 +328,11 @@ internal struct OwnerTotals
     /// <summary>Whether areas of this owner have no guard page.</summary>
     internal bool HasNoGuard;
 
+    /// <summary>Whether this is the allocator of per-CPU chunks.</summary>
+    internal bool IsPercpu;
+
     /// <summary>Counts a size for the majority: the only candidate left is the one to be counted afterwards.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal void Vote(ulong sizeBytes)
     {
         if (sizeBytes == MajorityBytes)

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using VmScope.Vmalloc;
 
 namespace VmScope.Analysis;
@@ -37,6 +38,7 @@ public static class ListedKinds
     public const int Count = 8;
 
     /// <summary>The kind of an area with these words.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ListedKind Of(AreaFlags flags)
     {
         // By far the most frequent first: this runs once for every row.

@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using VmScope.Kernels;
 using VmScope.Vmalloc;
 
@@ -107,6 +108,7 @@ public sealed class WindowAccount
     /// <summary>The index behind the last area of the window.</summary>
     public int EndIndex { get; private set; }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Walk()
     {
         // Offsets into the window instead of addresses: the last window may end at 2^64, which no address can say.
@@ -193,6 +195,7 @@ public sealed class WindowAccount
     }
 
     /// <summary>Accounts for a hole, given as offsets.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Hole(ulong start, ulong end, in AreaSlot next, bool afterArea, bool toTheEnd = false)
     {
         if (_gapPageBytes > 0 && afterArea && end - start >= _gapPageBytes)
@@ -232,6 +235,7 @@ public sealed class WindowAccount
     }
 
     /// <summary>Notes what a purge would leave free between two live areas, given as offsets.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void NoteReclaimed(ulong start, ulong end)
     {
         ulong from = start == 0 ? start : start + _gapPageBytes;
@@ -241,6 +245,7 @@ public sealed class WindowAccount
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Emit(Gap gap)
     {
         _bytesByGapKind[(int)gap.Kind] += gap.Bytes;

@@ -8,7 +8,7 @@ namespace VmScope.Proc;
 /// A forward-only pass over the bytes through one buffer: memory does not depend on the length of the file or of a
 /// line. Source: mm/vmalloc.c, s_show() in 2.6.28, vmalloc_info_show() in 7.1; lib/vsprintf.c, restricted_pointer().
 /// </remarks>
-public sealed class VmallocInfoReader
+public sealed partial class VmallocInfoReader
 {
     private const int BufferBytes = 256 * 1024;
     private const int BatchRows = 512;
@@ -55,7 +55,7 @@ public sealed class VmallocInfoReader
 
     private void ReadAll(Stream stream)
     {
-        byte[] buffer = new byte[BufferBytes];
+        byte[] buffer = GC.AllocateUninitializedArray<byte>(BufferBytes + WideBytes);
         int used = 0;
         bool skipping = false;
         while (true)
@@ -65,6 +65,15 @@ public sealed class VmallocInfoReader
             int at = 0;
             while (at < end)
             {
+                if (!skipping && _joinedLength == 0)
+                {
+                    at = TakeUsualRows(buffer, at, end);
+                    if (at == end)
+                    {
+                        break;
+                    }
+                }
+
                 int length = buffer.AsSpan(at, end - at).IndexOf((byte)'\n');
                 if (length < 0)
                 {

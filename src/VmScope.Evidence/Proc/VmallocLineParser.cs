@@ -64,6 +64,14 @@ internal static class VmallocLineParser
         return any;
     }
 
+    /// <summary>Whether a text, module included, can only be an owner.</summary>
+    internal static bool IsOwnerText(ReadOnlySpan<byte> text)
+    {
+        int blank = text.IndexOf((byte)' ');
+        ReadOnlySpan<byte> word = blank < 0 ? text : text[..blank];
+        return !word.IsEmpty && word.IndexOfAny((byte)'\t', (byte)'\r', (byte)0) < 0 && LooksLikeOwner(word) && WordFlag(word) == AreaFlags.None;
+    }
+
     private static int FindRange(ReadOnlySpan<byte> line, ref VmallocRow row)
     {
         int limit = Math.Min(line.Length, PrefixMax);

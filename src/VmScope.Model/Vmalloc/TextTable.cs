@@ -1,3 +1,7 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 using System.Text;
 
 namespace VmScope.Vmalloc;
@@ -88,16 +92,73 @@ public sealed class TextTable
         return _strings[id] ??= Encoding.Latin1.GetString(Bytes(id));
     }
 
-    private static uint Hash(ReadOnlySpan<byte> text)
+    /// <summary>The number of a text of at most <see cref="ShortBytes"/> bytes, adding it when it is new.</summary>
+    /// <param name="text">Its first byte; <see cref="ShortBytes"/> bytes from there must be readable.</param>
+    /// <param name="length">Its length, 1 to <see cref="ShortBytes"/>.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public int InternShort(ref byte text, int length)
     {
-        ulong hash = (ulong)text.Length;
-        foreach (byte b in text)
+        uint hash = Hash(ref text, length);
+        int mask = _slots.Length - 1;
+        int id = _slots[(int)(hash & (uint)mask)];
+        if (id != 0 && _entries[id].Hash == hash && _entries[id].Length == length
+            && SameShort(ref text, ref _bytes[_entries[id].Offset], length))
         {
-            hash = unchecked((hash ^ b) * 0x9E3779B97F4A7C15UL);
-            hash ^= hash >> 29;
+            return id;
         }
 
-        return unchecked((uint)hash);
+        return Intern(MemoryMarshal.CreateReadOnlySpan(ref text, length));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static bool SameShort(ref byte left, ref byte right, int length)
+    {
+        ulong equal;
+        if (Vector512.IsHardwareAccelerated)
+        {
+            equal = Vector512.Equals(Vector512.LoadUnsafe(ref left), Vector512.LoadUnsafe(ref right)).ExtractMostSignificantBits();
+        }
+        else if (Vector256.IsHardwareAccelerated)
+        {
+            equal = Vector256.Equals(Vector256.LoadUnsafe(ref left), Vector256.LoadUnsafe(ref right)).ExtractMostSignificantBits()
+                | ((ulong)Vector256.Equals(Vector256.LoadUnsafe(ref left, 32), Vector256.LoadUnsafe(ref right, 32)).ExtractMostSignificantBits() << 32);
+        }
+        else
+        {
+            return MemoryMarshal.CreateReadOnlySpan(ref left, length).SequenceEqual(MemoryMarshal.CreateReadOnlySpan(ref right, length));
+        }
+
+        return ~equal << (ShortBytes - length) == 0;
+    }
+
+    private static uint Hash(ReadOnlySpan<byte> text) => Hash(ref MemoryMarshal.GetReference(text), text.Length);
+
+    /// <summary>Mixes the length with eight bytes of the beginning, the middle and the end.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static uint Hash(ref byte text, int length)
+    {
+        unchecked
+        {
+            ulong hash = (ulong)length * 0x9E3779B97F4A7C15UL;
+            if (length >= 8)
+            {
+                ulong first = Unsafe.ReadUnaligned<ulong>(ref text);
+                ulong middle = Unsafe.ReadUnaligned<ulong>(ref Unsafe.Add(ref text, (length - 8) / 2));
+                ulong last = Unsafe.ReadUnaligned<ulong>(ref Unsafe.Add(ref text, length - 8));
+                hash = (hash ^ first) * 0xC2B2AE3D27D4EB4FUL;
+                hash = (BitOperations.RotateLeft(hash, 29) ^ middle) * 0x9E3779B97F4A7C15UL;
+                hash = (BitOperations.RotateLeft(hash, 29) ^ last) * 0xC2B2AE3D27D4EB4FUL;
+            }
+            else
+            {
+                for (int i = 0; i < length; i++)
+                {
+                    hash = (hash ^ Unsafe.Add(ref text, i)) * 0x9E3779B97F4A7C15UL;
+                }
+            }
+
+            return (uint)(hash >> 32);
+        }
     }
 
     private ref readonly Entry Find(int id)
@@ -126,7 +187,8 @@ public sealed class TextTable
     private int Append(ReadOnlySpan<byte> text, uint hash)
     {
         int room = Math.Max(text.Length, ShortBytes);
-        while (_bytesUsed + room > _bytes.Length)
+        // A wide comparison may read past the last text.
+        while (_bytesUsed + room + ShortBytes > _bytes.Length)
         {
             Array.Resize(ref _bytes, checked(_bytes.Length * 2));
         }
