@@ -4,13 +4,13 @@ _vmscope() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} path= i
     for ((i = 1; i < COMP_CWORD; i++)); do
         case "$path ${COMP_WORDS[i]}" in
-            ' explain'|' fit'|' layout'|' replay'|' watch'|' collect'|' lab'|' completion'|' man'|' check') path="$path ${COMP_WORDS[i]}" ;;
+            ' explain'|' fit'|' layout'|' kernels'|' kernels diff'|' replay'|' watch'|' collect'|' lab'|' completion'|' man'|' check') path="$path ${COMP_WORDS[i]}" ;;
         esac
     done
     local words= values=
     case "$path" in
         '')
-            words='explain fit layout replay watch collect lab completion man check --help -? -h --version'
+            words='explain fit layout kernels replay watch collect lab completion man check --help -? -h --version'
             ;;
         ' explain')
             words='--sample --json --csv --all --by --sort --area --ascii --color --help -? -h'
@@ -45,6 +45,15 @@ _vmscope() {
                 --sweep) COMPREPLY=($(compgen -f -- "$cur")); return ;;
                 --system-map) COMPREPLY=($(compgen -f -- "$cur")); return ;;
                 --color) values='always auto never' ;;
+            esac
+            ;;
+        ' kernels')
+            words='diff --json --help -? -h'
+            ;;
+        ' kernels diff')
+            words='--arch --json --help -? -h'
+            case "$prev" in
+                --arch) COMPREPLY=($(compgen -f -- "$cur")); return ;;
             esac
             ;;
         ' replay')

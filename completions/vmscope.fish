@@ -4,13 +4,14 @@ function __vmscope_at
     set -l words (commandline -opc)[2..-1]
     set -l path
     for word in $words
-        contains -- (string join ' ' $path $word) 'explain' 'fit' 'layout' 'replay' 'watch' 'collect' 'lab' 'completion' 'man' 'check'; and set -a path $word
+        contains -- (string join ' ' $path $word) 'explain' 'fit' 'layout' 'kernels' 'kernels diff' 'replay' 'watch' 'collect' 'lab' 'completion' 'man' 'check'; and set -a path $word
     end
     test "$path" = "$argv"
 end
 complete -c vmscope -n '__vmscope_at ' -f -a explain -d 'Explain /proc/vmallocinfo: owners, gaps, the largest hole, and what looks wrong.'
 complete -c vmscope -n '__vmscope_at ' -f -a fit -d 'Say whether a request would find room, where, or by how many bytes it misses.'
 complete -c vmscope -n '__vmscope_at ' -f -a layout -d 'Predicts where a kernel puts each region of its address space'
+complete -c vmscope -n '__vmscope_at ' -f -a kernels -d 'Lists the kernels whose layout is known, and what changed between two of them'
 complete -c vmscope -n '__vmscope_at ' -f -a replay -d 'Replays recorded allocations: every address against the kernel'\''s, or what if'
 complete -c vmscope -n '__vmscope_at ' -f -a watch -d 'Shows who holds the vmalloc area, live, and records it'
 complete -c vmscope -n '__vmscope_at ' -f -a collect -d 'Write this machine'\''s evidence into one archive that every command reads'
@@ -48,13 +49,19 @@ complete -c vmscope -n '__vmscope_at layout' -l cpus -r -d 'Processors of the ma
 complete -c vmscope -n '__vmscope_at layout' -l json -d 'Write JSON'
 complete -c vmscope -n '__vmscope_at layout' -l dmesg -d 'Write the lines this kernel prints about its layout while booting'
 complete -c vmscope -n '__vmscope_at layout' -l meminfo -d 'Write the Vmalloc lines of /proc/meminfo'
-complete -c vmscope -n '__vmscope_at layout' -l why -r -d 'Derive one number: vmalloc-end, high-memory, a region, a fixmap entry'
+complete -c vmscope -n '__vmscope_at layout' -l why -r -d 'Derive one number (vmalloc-end, high-memory, a region, a fixmap entry), or say what an address is'
 complete -c vmscope -n '__vmscope_at layout' -l sweep -r -d 'One row per value: ram=64M..4G:8M, vmalloc=…, nr_cpus=1..64:1, kernel=2.6.27,2.6.28'
 complete -c vmscope -n '__vmscope_at layout' -l csv -d 'With --sweep: comma-separated values'
 complete -c vmscope -n '__vmscope_at layout' -l observed -d 'Also show where evidence says randomised regions were'
 complete -c vmscope -n '__vmscope_at layout' -l system-map -r -d 'With --dmesg: System.map of the build, for the lines about the image'
 complete -c vmscope -n '__vmscope_at layout' -l color -x -a 'always auto never' -d 'Colour the output: auto (only to a terminal), always or never'
 complete -c vmscope -n '__vmscope_at layout' -l help -s '?' -s h -d 'Show help and usage information'
+complete -c vmscope -n '__vmscope_at kernels' -f -a diff -d 'Prints what changed for the layout between two versions, with sources'
+complete -c vmscope -n '__vmscope_at kernels' -l json -d 'Write JSON'
+complete -c vmscope -n '__vmscope_at kernels' -l help -s '?' -s h -d 'Show help and usage information'
+complete -c vmscope -n '__vmscope_at kernels diff' -l arch -r -d 'Only i386, x86-64, arm, arm64 or riscv64'
+complete -c vmscope -n '__vmscope_at kernels diff' -l json -d 'Write JSON'
+complete -c vmscope -n '__vmscope_at kernels diff' -l help -s '?' -s h -d 'Show help and usage information'
 complete -c vmscope -n '__vmscope_at replay' -l evidence -r -d 'Evidence of the machine that recorded it: directory, archive or file'
 complete -c vmscope -n '__vmscope_at replay' -l snapshot -r -d 'The vmallocinfo at the start of the trace'
 complete -c vmscope -n '__vmscope_at replay' -l free-tree -r -d 'The free tree at the start, read from the kernel'\''s memory'

@@ -22,6 +22,11 @@ internal static class Cli
                 return ExitCode.Fine;
             }
 
+            if (args is [ExplainCommand.Name, ..] && ExplainArguments.TryParse(args.AsSpan(1)) is { } settings)
+            {
+                return ExplainRun.Run(settings, terminal);
+            }
+
             return Invoke(args, terminal);
         }
         catch (UsageException error)

@@ -9,7 +9,10 @@ internal static class ExplainCommand
 {
     internal const string Name = "explain";
 
-    internal static Command Create(Terminal terminal)
+    internal static Command Create(Terminal terminal) => Create(settings => ExplainRun.Run(settings, terminal));
+
+    /// <summary>The command with its options, and what to do with what they say.</summary>
+    internal static Command Create(Func<ExplainSettings, int> run)
     {
         Argument<string?> evidence = EvidenceArgument.Create();
         Option<string?> sample = new("--sample") { Description = $"Explain a built-in list instead: {Samples.Names}", HelpName = "name" };
@@ -32,7 +35,7 @@ internal static class ExplainCommand
             new Example("vmscope explain bundle.tar.gz --all", "every owner and gap of a collected bundle"),
             new Example("vmscope explain list.txt --area 0xffffc9000072b000", "what is at this address"),
             new Example("ssh host sudo cat /proc/vmallocinfo | vmscope explain - --json", "another machine, for a script"));
-        command.SetAction(parsed => ExplainRun.Run(new ExplainSettings
+        command.SetAction(parsed => run(new ExplainSettings
         {
             Evidence = parsed.GetValue(evidence),
             Sample = parsed.GetValue(sample),
@@ -40,29 +43,33 @@ internal static class ExplainCommand
             Csv = parsed.GetValue(csv),
             All = parsed.GetValue(all),
             Ascii = parsed.GetValue(ascii),
-            By = ParseGrouping(parsed.GetValue(by)!),
-            Sort = ParseOrder(parsed.GetValue(sort)!),
+            By = TryGrouping(parsed.GetValue(by)!)!.Value,
+            Sort = TryOrder(parsed.GetValue(sort)!)!.Value,
             Address = parsed.GetValue(area) is { } text ? ParseAddress(text) : null,
             Color = parsed.GetValue(color)!,
-        }, terminal));
+        }));
         return command;
     }
 
-    private static Grouping ParseGrouping(string text) => text switch
+    /// <summary>The grouping of a name; null for none.</summary>
+    internal static Grouping? TryGrouping(string text) => text switch
     {
+        "caller" => Grouping.Caller,
         "module" => Grouping.Module,
         "kind" => Grouping.Kind,
         "node" => Grouping.Node,
         "gap" => Grouping.Gap,
-        _ => Grouping.Caller,
+        _ => null,
     };
 
-    private static OwnerOrder ParseOrder(string text) => text switch
+    /// <summary>The order of a name; null for none.</summary>
+    internal static OwnerOrder? TryOrder(string text) => text switch
     {
+        "bytes" => OwnerOrder.Bytes,
         "areas" => OwnerOrder.Areas,
         "pages" => OwnerOrder.Pages,
         "name" => OwnerOrder.Name,
-        _ => OwnerOrder.Bytes,
+        _ => null,
     };
 
     /// <summary>Reads an address: hexadecimal, with or without 0x.</summary>

@@ -149,8 +149,12 @@ internal sealed class WindowBar
         }
 
         text.Append(paint.Foreground(240, Empty(ascii).ToString())).Append(" free");
-        return text.Append(ascii || !paint.Enabled ? "   (capital: cell more than half full)" : "   (denser: fuller cell)").ToString();
+        return text.ToString();
     }
+
+    /// <summary>How the signs say how full a cell is.</summary>
+    internal static string LegendNote(Paint paint, bool ascii) =>
+        ascii || !paint.Enabled ? "a capital letter: more than half of the cell is used" : "the denser, the fuller the cell";
 
     private static char Empty(bool ascii) => ascii ? '.' : '·';
 

@@ -16,7 +16,8 @@ internal sealed class AlignmentRule
 
     private readonly TextTable _texts;
     private readonly ulong _pageBytes;
-    private readonly VmallocFacts[] _eras;
+    private readonly IoremapAlignment[] _ioremapRules;
+    private readonly bool _mayBeHuge;
     private readonly int _maxOrder;
     private readonly bool _stackIsDoubled;
     private byte[] _isStack = [];
@@ -25,9 +26,10 @@ internal sealed class AlignmentRule
     internal AlignmentRule(TextTable texts, ulong pageBytes, KernelVersion? version, Architecture architecture, bool hasPae)
     {
         (_texts, _pageBytes) = (texts, pageBytes);
-        _eras = version is { } known
-            ? [VmallocTimelines.At(known)]
-            : [VmallocTimelines.At(new(6, 1)), VmallocTimelines.At(new(3, 10))];
+        _ioremapRules = version is { } known
+            ? [VmallocTimelines.IoremapAlignment.At(known)]
+            : [IoremapAlignment.RoundedUpSize, IoremapAlignment.AboveSize];
+        _mayBeHuge = version is not { } named || VmallocTimelines.HugeVmalloc.At(named) >= HugeVmalloc.WhenAllowedPerNode;
         _maxOrder = version is { } dated
             ? VmallocListTimelines.IoremapMaxOrder(dated, architecture, BitOperations.Log2(pageBytes), hasPae)
             : 30;
@@ -43,9 +45,9 @@ internal sealed class AlignmentRule
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     internal ulong Explains(ulong free, in AreaSlot area)
     {
-        foreach (VmallocFacts era in _eras)
+        foreach (IoremapAlignment rule in _ioremapRules)
         {
-            ulong align = AlignBytes(area, era);
+            ulong align = AlignBytes(area, rule);
             if (align > _pageBytes && Align.Up(free, align) == area.Start)
             {
                 return align;
@@ -56,13 +58,13 @@ internal sealed class AlignmentRule
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private ulong AlignBytes(in AreaSlot area, VmallocFacts era)
+    private ulong AlignBytes(in AreaSlot area, IoremapAlignment rule)
     {
         ulong size = area.SizeBytes;
         ulong usable = size > _pageBytes ? size - _pageBytes : size;
         if ((area.Flags & AreaFlags.Ioremap) != AreaFlags.None)
         {
-            return AreaSizing.IoremapAlignBytes(era, usable, _pageBytes, _maxOrder);
+            return AreaSizing.IoremapAlignBytes(rule, usable, _pageBytes, _maxOrder);
         }
 
         if ((area.Flags & AreaFlags.VmMapRam) != AreaFlags.None)
@@ -80,7 +82,7 @@ internal sealed class AlignmentRule
             return _stackIsDoubled ? usable * 2 : usable;
         }
 
-        return usable >= HugePage && usable % HugePage == 0 && era.HugeVmalloc >= HugeVmalloc.WhenAllowedPerNode ? HugePage : 1;
+        return usable >= HugePage && usable % HugePage == 0 && _mayBeHuge ? HugePage : 1;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -21,6 +21,9 @@ public sealed record ExplainOptions
 /// <summary>A list of vmalloc areas explained: owners, windows, gaps, findings.</summary>
 public sealed class ListExplanation
 {
+    /// <summary>The alignment of per-CPU chunks on x86-64: arch/x86/kernel/setup_percpu.c, PMD_SIZE.</summary>
+    private const ulong PercpuAtomBytes = 2 * Size.MiB;
+
     private readonly ListTotals _totals;
     private readonly AddressWatch? _watch;
 
@@ -46,7 +49,8 @@ public sealed class ListExplanation
             Windows = [];
             foreach (AddressWindow window in finder.Find())
             {
-                Windows.Add(new WindowAccount(window, totals.Areas, rule, PageBytes, era, keepAllGaps));
+                bool isTop = Windows.Count == 0 && totals.HasPercpu && Architecture == Architecture.X64;
+                Windows.Add(new WindowAccount(window, totals.Areas, rule, PageBytes, era, keepAllGaps, isTop ? PercpuAtomBytes : 0));
             }
 
             CountOutside();

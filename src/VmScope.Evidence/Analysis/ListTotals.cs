@@ -183,7 +183,7 @@ internal sealed class ListTotals : VmallocRowSink
 
         Sum(ref owner.Totals, row, guard);
         owner.Kinds |= (uint)(1 << (int)kind);
-        owner.Vote(row.SizeBytes);
+        owner.Note(row.SizeBytes, row.Flags);
         if (row.NodeCount > 0)
         {
             AddNodes(nodes.Slice(row.FirstNode, row.NodeCount));
@@ -331,9 +331,27 @@ internal struct OwnerTotals
     /// <summary>Whether this is the allocator of per-CPU chunks.</summary>
     internal bool IsPercpu;
 
+    /// <summary>The smallest size; 0 when there is no area.</summary>
+    internal ulong SmallestBytes;
+
+    /// <summary>The largest size.</summary>
+    internal ulong LargestBytes;
+
+    /// <summary>Every word that any of the areas has.</summary>
+    internal AreaFlags Words;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal void Note(ulong sizeBytes, AreaFlags words)
+    {
+        SmallestBytes = SmallestBytes == 0 || sizeBytes < SmallestBytes ? sizeBytes : SmallestBytes;
+        LargestBytes = sizeBytes > LargestBytes ? sizeBytes : LargestBytes;
+        Words |= words;
+        Vote(sizeBytes);
+    }
+
     /// <summary>Counts a size for the majority: the only candidate left is the one to be counted afterwards.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal void Vote(ulong sizeBytes)
+    private void Vote(ulong sizeBytes)
     {
         if (sizeBytes == MajorityBytes)
         {
@@ -366,6 +384,7 @@ internal sealed class RowList
 
     internal ref readonly VmallocRow this[int index] => ref _rows[index];
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     internal void Add(in VmallocRow row)
     {
         Total++;

@@ -9,7 +9,8 @@ public sealed class OwnerRow
     private VmallocCaller? _caller;
 
     internal OwnerRow(int id, TextTable texts, in OwnerTotals totals) =>
-        (Id, _texts, Totals, Kinds) = (id, texts, totals.Totals, totals.Kinds);
+        (Id, _texts, Totals, Kinds, SmallestBytes, LargestBytes, Words) =
+        (id, texts, totals.Totals, totals.Kinds, totals.SmallestBytes, totals.LargestBytes, totals.Words);
 
     /// <summary>The owner's number in the list's texts; 0 for rows that name no owner.</summary>
     public int Id { get; }
@@ -28,6 +29,15 @@ public sealed class OwnerRow
 
     /// <summary>One bit for each <see cref="ListedKind"/> among its areas.</summary>
     public uint Kinds { get; }
+
+    /// <summary>The size of its smallest area, guard page included.</summary>
+    public ulong SmallestBytes { get; }
+
+    /// <summary>The size of its largest area, guard page included.</summary>
+    public ulong LargestBytes { get; }
+
+    /// <summary>Every word that any of its areas has.</summary>
+    public AreaFlags Words { get; }
 
     /// <summary>What it is; null for one nobody described.</summary>
     public KnownCaller? Known => Id == 0 ? null : KnownCallers.Find(_texts.Bytes(Id));

@@ -24,6 +24,7 @@ public sealed class WindowAccount
     private readonly AlignmentRule _rule;
     private readonly ulong _gapPageBytes;
     private readonly ulong _pageBytes;
+    private readonly ulong _topAlignBytes;
     private readonly ulong[] _bytesByGapKind = new ulong[GapKinds.Count];
     private readonly long[] _countByGapKind = new long[GapKinds.Count];
     private readonly ulong[] _bytesByKind = new ulong[ListedKinds.Count];
@@ -42,10 +43,13 @@ public sealed class WindowAccount
     /// <param name="pageBytes">Bytes of a page.</param>
     /// <param name="era">How the kernel places; null when unknown.</param>
     /// <param name="keepAll">Whether to keep every gap, or only sums and the largest.</param>
+    /// <param name="topAlignBytes">
+    /// The alignment of per-CPU chunks where it makes the top of the window unusable for them; 0 elsewhere.
+    /// </param>
     internal WindowAccount(
-        AddressWindow window, AreaList areas, AlignmentRule rule, ulong pageBytes, PlacementEra? era, bool keepAll)
+        AddressWindow window, AreaList areas, AlignmentRule rule, ulong pageBytes, PlacementEra? era, bool keepAll, ulong topAlignBytes = 0)
     {
-        (Window, _areas, _rule, _pageBytes) = (window, areas, rule, pageBytes);
+        (Window, _areas, _rule, _pageBytes, _topAlignBytes) = (window, areas, rule, pageBytes, topAlignBytes);
         _gapPageBytes = era is PlacementEra.BusyAreas or PlacementEra.HintedBusyAreasWithGap ? pageBytes : 0;
         _keepAll = keepAll;
         Walk();
@@ -56,6 +60,9 @@ public sealed class WindowAccount
 
     /// <summary>Live areas that begin inside the window.</summary>
     public long Areas { get; private set; }
+
+    /// <summary>Live areas that begin exactly where a live area ends.</summary>
+    public long Touching { get; private set; }
 
     /// <summary>Unpurged areas that begin inside the window.</summary>
     public long UnpurgedAreas { get; private set; }
@@ -147,6 +154,7 @@ public sealed class WindowAccount
             else
             {
                 Areas++;
+                Touching += start == liveEnd && liveEnd > 0 ? 1 : 0;
                 if (start < liveEnd)
                 {
                     NoteOverlap(_areas[highest], area, Math.Min(liveEnd, end) - start);
@@ -219,6 +227,11 @@ public sealed class WindowAccount
         {
             align = _rule.Explains(Window.Start + start, next);
             kind = align != 0 ? GapKind.Alignment : GapKind.Free;
+        }
+        else if (bytes == _topAlignBytes && afterArea)
+        {
+            // The window's last byte is one short of a multiple, so chunks placed from the top end one alignment below.
+            (kind, align) = (GapKind.Alignment, bytes);
         }
 
         Gap hole = new(Window.Start + start, bytes, kind, align);

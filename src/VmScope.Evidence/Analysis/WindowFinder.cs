@@ -88,9 +88,9 @@ internal sealed class WindowFinder(ExplainFacts facts, AreaList areas, int addre
     {
         Architecture.X64 => X64(),
         Architecture.Arm => Arm(),
-        Architecture.I386 => I386(),
+        Architecture.I386 => FromLowest(),
         Architecture.Arm64 or Architecture.Riscv64 => Rounded(),
-        Architecture.Unknown => addressDigits > 8 ? Rounded() : null,
+        Architecture.Unknown => addressDigits > 8 ? Rounded() : FromLowest(),
     };
 
     private AddressWindow? X64()
@@ -139,15 +139,27 @@ internal sealed class WindowFinder(ExplainFacts facts, AreaList areas, int addre
             : new AddressWindow("vmalloc", end - total, total, "the architecture's end, and VmallocTotal", Sureness.Derived);
     }
 
-    private AddressWindow? I386()
+    /// <summary>The very first areas of a boot stay for ever, and the first of all lies at VMALLOC_START.</summary>
+    private AddressWindow? FromLowest()
     {
-        if (TotalBytes is not { } total || areas.Count == 0 || areas[0].Start + total > 0x1_0000_0000UL)
+        if (TotalBytes is not { } total || areas.Count == 0)
         {
             return null;
         }
 
-        // The very first areas of a boot stay for ever, and the first of all lies at VMALLOC_START.
-        return new AddressWindow("vmalloc", areas[0].Start, total, "the lowest area, and VmallocTotal", Sureness.Derived);
+        ulong start = areas[0].Start;
+        ulong end = areas[areas.Count - 1].End;
+        if (end - start <= total)
+        {
+            return start + total > 0x1_0000_0000UL
+                ? null
+                : new AddressWindow("vmalloc", start, total, "the lowest area, and VmallocTotal", Sureness.Derived);
+        }
+
+        // The lowest row lies below the window: a mapping fixed at boot. A per-CPU chunk often ends where the window does.
+        return total >= end
+            ? null
+            : new AddressWindow("vmalloc", end - total, total, "the highest area, and VmallocTotal", Sureness.Assumed);
     }
 
     /// <summary>64-bit windows begin at multiples of 128 MiB, and the first areas of a boot lie right there.</summary>

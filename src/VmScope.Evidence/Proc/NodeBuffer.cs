@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using VmScope.Vmalloc;
 
 namespace VmScope.Proc;
@@ -11,15 +12,18 @@ internal sealed class NodeBuffer
 
     internal ReadOnlySpan<NodePages> Items => _items.AsSpan(0, Count);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal void Add(NodePages item)
     {
         if (Count == _items.Length)
         {
-            Array.Resize(ref _items, Count * 2);
+            Grow();
         }
 
         _items[Count++] = item;
     }
+
+    private void Grow() => Array.Resize(ref _items, Count * 2);
 
     /// <summary>Drops what was added since there were <paramref name="count"/>.</summary>
     internal void CutTo(int count) => Count = count;

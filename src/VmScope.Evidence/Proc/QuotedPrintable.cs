@@ -3,6 +3,9 @@ namespace VmScope.Proc;
 /// <summary>Undoes what a mail did to a pasted line: <c>=3D</c> for '=', <c>=20</c> for a blank.</summary>
 internal static class QuotedPrintable
 {
+    /// <summary>Whether a line was encoded: no kernel writes "=3D", and a mail that encodes writes it for every '='.</summary>
+    internal static bool IsLikely(ReadOnlySpan<byte> line) => line.IndexOf("=3D"u8) >= 0 || line.EndsWith("=20"u8);
+
     /// <summary>Decodes a line.</summary>
     /// <param name="line">The bytes.</param>
     /// <param name="decoded">Room for as many bytes.</param>

@@ -178,6 +178,7 @@ public sealed partial class VmallocInfoReader
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static int TakePhrase(ref byte text, int word, int length, ref VmallocRow row)
     {
         ReadOnlySpan<byte> line = MemoryMarshal.CreateReadOnlySpan(ref text, length - word);
@@ -196,6 +197,7 @@ public sealed partial class VmallocInfoReader
         return 0;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static int WordEnd(ref byte rest, int from, int length)
     {
         while (from < length && Unsafe.Add(ref rest, from) != ' ')
@@ -206,6 +208,7 @@ public sealed partial class VmallocInfoReader
         return from;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static int ModuleEnd(ref byte rest, int from, int length)
     {
         ulong closing = ByteScan.Equal64(ref Unsafe.Add(ref rest, from), (byte)']');
@@ -289,6 +292,7 @@ public sealed partial class VmallocInfoReader
     private const uint Vmap = 'v' | ('m' << 8) | ('a' << 16) | ('p' << 24);
     private const uint User = 'u' | ('s' << 8) | ('e' << 16) | ('r' << 24);
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static int RareWord(ulong eight, ref byte word, ref AreaFlags flags)
     {
         (AreaFlags flag, int length) = unchecked((uint)eight) == Vmap ? (AreaFlags.Vmap, 4)

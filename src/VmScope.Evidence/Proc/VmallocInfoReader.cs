@@ -26,6 +26,7 @@ public sealed partial class VmallocInfoReader
     private long _line;
     private byte[]? _joined;
     private int _joinedLength;
+    private long _tailLine = -1;
 
     private VmallocInfoReader(string file, TextTable texts, DiagnosticList diagnostics, VmallocRowSink sink) =>
         (_file, _texts, _diagnostics, _sink) = (file, texts, diagnostics, sink);
@@ -120,7 +121,7 @@ public sealed partial class VmallocInfoReader
             }
         }
 
-        FlushJoined();
+        FlushJoined(wasCut: true);
         FlushBatch();
     }
 
@@ -146,6 +147,19 @@ public sealed partial class VmallocInfoReader
     {
         _joined ??= new byte[JoinedMax];
         bool goesOn = !line.IsEmpty && line[^1] == '=';
+        if (_joinedLength > 0 && VmallocLineParser.HasRange(line))
+        {
+            // The line above was cut, not wrapped: this one is a row of its own.
+            _line--;
+            FlushJoined(wasCut: true);
+            _line++;
+            if (!goesOn)
+            {
+                TakeWhole(line);
+                return;
+            }
+        }
+
         ReadOnlySpan<byte> part = goesOn ? line[..^1] : line;
         if (_joinedLength + part.Length > JoinedMax)
         {
@@ -162,12 +176,19 @@ public sealed partial class VmallocInfoReader
         }
     }
 
-    private void FlushJoined()
+    /// <summary>Takes what was put together.</summary>
+    /// <param name="wasCut">Whether no next part came: then the '=' at its end was the text's own.</param>
+    private void FlushJoined(bool wasCut = false)
     {
         if (_joinedLength > 0)
         {
             int length = _joinedLength;
             _joinedLength = 0;
+            if (wasCut && length < JoinedMax)
+            {
+                _joined![length++] = (byte)'=';
+            }
+
             TakeWhole(_joined.AsSpan(0, length));
         }
     }
@@ -179,20 +200,27 @@ public sealed partial class VmallocInfoReader
             return;
         }
 
-        string? problem = VmallocLineParser.Parse(line, _texts, _nodes, out VmallocRow row);
-        if (problem is not null && line.Contains((byte)'=') && line.Length <= JoinedMax)
+        if (QuotedPrintable.IsLikely(line) && line.Length <= JoinedMax)
         {
             byte[] decoded = new byte[line.Length];
-            int length = QuotedPrintable.Decode(line, decoded);
-            if (length < line.Length)
-            {
-                problem = VmallocLineParser.Parse(decoded.AsSpan(0, length), _texts, _nodes, out row);
-            }
+            line = decoded.AsSpan(0, QuotedPrintable.Decode(line, decoded));
         }
 
+        string? problem = VmallocLineParser.Parse(line, _texts, _nodes, out VmallocRow row);
         if (problem is not null)
         {
-            Complain(line, problem);
+            // A pasted row that was wrapped goes on in the next line.
+            bool isTail = _batchCount > 0 && (_batch[_batchCount - 1].Line == _line - 1 || _tailLine == _line - 1)
+                && VmallocLineParser.TryTail(line, _texts, _nodes, ref _batch[_batchCount - 1]);
+            if (isTail)
+            {
+                _tailLine = _line;
+            }
+            else
+            {
+                Complain(line, problem);
+            }
+
             return;
         }
 

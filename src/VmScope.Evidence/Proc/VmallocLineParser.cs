@@ -45,23 +45,34 @@ internal static class VmallocLineParser
         return problem;
     }
 
-    /// <summary>Whether a line holds nothing but fields: the tail of a row that was wrapped.</summary>
-    internal static bool IsTail(ReadOnlySpan<byte> line)
+    /// <summary>Adds what a line says to the row above it, when the line is the tail of a row that was wrapped.</summary>
+    /// <returns>False when it holds anything else; then nothing has changed.</returns>
+    internal static bool TryTail(ReadOnlySpan<byte> line, TextTable texts, NodeBuffer nodes, ref VmallocRow row)
     {
-        int at = 0;
-        bool any = false;
-        while (NextWord(line, ref at, out ReadOnlySpan<byte> word))
+        int before = nodes.Count;
+        if (row.FirstNode + row.NodeCount != before && row.NodeCount > 0)
         {
-            any = true;
-            bool known = WordFlag(word) != AreaFlags.None || word.StartsWith("pages="u8) || word.StartsWith("phys="u8)
-                || IsNodeWord(word) || (word[0] == '[' && word[^1] == ']');
-            if (!known)
-            {
-                return false;
-            }
+            return false;
         }
 
-        return any;
+        VmallocRow longer = row;
+        longer.FirstNode = before - row.NodeCount;
+        string? problem = ParseRest(line, 0, texts, nodes, ref longer);
+        if (problem is null && longer.UnknownWords == row.UnknownWords && longer != row)
+        {
+            row = longer;
+            return true;
+        }
+
+        nodes.CutTo(before);
+        return false;
+    }
+
+    /// <summary>Whether a line has the addresses and the size of a row.</summary>
+    internal static bool HasRange(ReadOnlySpan<byte> line)
+    {
+        VmallocRow row = default;
+        return FindRange(line, ref row) >= 0;
     }
 
     /// <summary>Whether a text, module included, can only be an owner.</summary>
@@ -170,7 +181,6 @@ internal static class VmallocLineParser
     private static string? ParseRest(ReadOnlySpan<byte> line, int at, TextTable texts, NodeBuffer nodes, ref VmallocRow row)
     {
         bool first = true;
-        int unknownStart = -1;
         Span<byte> unknown = stackalloc byte[256];
         int unknownLength = 0;
         while (NextWord(line, ref at, out ReadOnlySpan<byte> word))
@@ -234,15 +244,10 @@ internal static class VmallocLineParser
                 continue;
             }
 
-            if (isFirst && LooksLikeOwner(word))
+            if (isFirst && row.Caller == 0 && LooksLikeOwner(word))
             {
                 row.Caller = texts.Intern(WithModule(line, word, ref at));
                 continue;
-            }
-
-            if (unknownStart < 0)
-            {
-                unknownStart = 0;
             }
 
             int separator = unknownLength > 0 ? 1 : 0;
@@ -260,7 +265,11 @@ internal static class VmallocLineParser
             unknownLength += word.Length;
         }
 
-        row.UnknownWords = texts.Intern(unknown[..unknownLength]);
+        if (unknownLength > 0)
+        {
+            row.UnknownWords = texts.Intern(unknown[..unknownLength]);
+        }
+
         return null;
     }
 
@@ -321,7 +330,7 @@ internal static class VmallocLineParser
     };
 
     private static bool IsNodeWord(ReadOnlySpan<byte> word) =>
-        word.Length >= 4 && word[0] == 'N' && word[1] is >= (byte)'0' and <= (byte)'9' && word.Contains((byte)'=');
+        word.Length >= 3 && word[0] == 'N' && word[1] is >= (byte)'0' and <= (byte)'9' && word.Contains((byte)'=');
 
     private static bool TryPhys(ReadOnlySpan<byte> text, ref VmallocRow row)
     {

@@ -74,7 +74,7 @@ internal static class ContentKind
 
         ReadOnlySpan<char> message = DmesgPrefix.Strip(line);
         bool prefixed = message.Length != line.Length;
-        if (IsVmallocInfo(message))
+        if (IsVmallocInfo(line))
         {
             return EvidenceNames.VmallocInfo;
         }
@@ -149,19 +149,13 @@ internal static class ContentKind
                 : line.TrimStart().StartsWith("\"kernel_version\"", StringComparison.Ordinal) ? EvidenceNames.Case : null;
     }
 
+    /// <summary>Whether a line has the addresses and the size of a list's row, whatever a log or a mail put around them.</summary>
     private static bool IsVmallocInfo(ReadOnlySpan<char> text)
     {
-        ReadOnlySpan<char> rest = text.TrimStart();
-        if (!rest.StartsWith("0x", StringComparison.Ordinal) && !rest.StartsWith("(", StringComparison.Ordinal))
-        {
-            return false;
-        }
-
-        Scan scan = new(rest);
-        return (scan.Hex(out _) || Hidden(ref scan)) && scan.Text("-") && (scan.Hex(out _) || Hidden(ref scan))
-            && scan.Blanks() > 0 && scan.Decimal(out _);
-
-        static bool Hidden(ref Scan scan) => scan.Text("(ptrval)") || scan.Text("(____ptrval____)");
+        ReadOnlySpan<char> start = text.Length > 512 ? text[..512] : text;
+        byte[] bytes = new byte[start.Length];
+        _ = System.Text.Encoding.Latin1.GetBytes(start, bytes);
+        return VmallocLineParser.HasRange(bytes);
     }
 
     // "    bash-123   [000] d..1.   12.345678: event: …"

@@ -58,18 +58,22 @@ public static class VmallocListTimelines
         new(new(4, 4), "arch/arm/include/asm/pgtable.h, VMALLOC_END, 4.4 to 6.18", 0xff800000));
 
     /// <summary>Where the vmalloc window of x86-64 begins with 4-level paging and without KASLR; the newest for an unknown version.</summary>
-    public static ulong X64VmallocStart(KernelVersion? version) => version is { } known ? X64Start.At(known) : X64Start.Rows[^1].Value;
+    public static ulong X64VmallocStart(KernelVersion? version) => version is { } known ? X64Start.At(known) : NewestX64Start;
 
     /// <summary>Bytes of the module window right below the vmalloc window of arm64; the newest for an unknown version.</summary>
-    public static ulong Arm64ModulesBytes(KernelVersion? version) => version is { } known ? Arm64Modules.At(known) : Arm64Modules.Rows[^1].Value;
+    public static ulong Arm64ModulesBytes(KernelVersion? version) => version is { } known ? Arm64Modules.At(known) : NewestArm64Modules;
+
+    // Constants of their own: for an unknown version no timeline has to be built at start-up.
+    private const ulong NewestX64Start = 0xffffc900_00000000;
+    private const ulong NewestArm64Modules = 2UL << 30;
 
     private static readonly Timeline<ulong> X64Start = new(
         new(new(2, 6, 12), "include/asm-x86_64/pgtable.h, VMALLOC_START, 2.6.12 to 2.6.30", 0xffffc200_00000000),
-        new(new(2, 6, 31), "arch/x86/include/asm/pgtable_64_types.h, VMALLOC_START, 2.6.31 to 6.19", 0xffffc900_00000000));
+        new(new(2, 6, 31), "arch/x86/include/asm/pgtable_64_types.h, VMALLOC_START, 2.6.31 to 6.19", NewestX64Start));
 
     private static readonly Timeline<ulong> Arm64Modules = new(
         new(new(4, 6), "arch/arm64/include/asm/memory.h, MODULES_VSIZE, 4.10 to 6.4", 128UL << 20),
-        new(new(6, 5), "arch/arm64/include/asm/memory.h, MODULES_VSIZE, read in 6.6; 6.5 not read", 2UL << 30));
+        new(new(6, 5), "arch/arm64/include/asm/memory.h, MODULES_VSIZE, read in 6.6; 6.5 not read", NewestArm64Modules));
 
     private static readonly Timeline<int> X64IoremapMaxOrder = new(
         new(new(2, 6, 26), "include/linux/vmalloc.h, IOREMAP_MAX_ORDER, 7 + PAGE_SHIFT, up to 3.19", 19),

@@ -24,10 +24,18 @@ public static class AreaSizing
     /// <param name="sizeBytes">The size before the guard page.</param>
     /// <param name="pageBytes">The page size.</param>
     /// <param name="maxOrder">IOREMAP_MAX_ORDER: log2 of the largest alignment.</param>
-    public static ulong IoremapAlignBytes(VmallocFacts facts, ulong sizeBytes, ulong pageBytes, int maxOrder)
+    public static ulong IoremapAlignBytes(VmallocFacts facts, ulong sizeBytes, ulong pageBytes, int maxOrder) =>
+        IoremapAlignBytes(facts.IoremapAlignment, sizeBytes, pageBytes, maxOrder);
+
+    /// <summary>The alignment of an ioremap of this size by a rule.</summary>
+    /// <param name="rule">How the kernel chooses.</param>
+    /// <param name="sizeBytes">The size before the guard page.</param>
+    /// <param name="pageBytes">The page size.</param>
+    /// <param name="maxOrder">IOREMAP_MAX_ORDER: log2 of the largest alignment.</param>
+    public static ulong IoremapAlignBytes(IoremapAlignment rule, ulong sizeBytes, ulong pageBytes, int maxOrder)
     {
         int pageShift = BitOperations.Log2(pageBytes);
-        int order = facts.IoremapAlignment switch
+        int order = rule switch
         {
             IoremapAlignment.None => 0,
             // fls() counts bits from one: a single page is aligned to two of them.
@@ -35,7 +43,7 @@ public static class AreaSizing
             IoremapAlignment.RoundedUpSize => BitOperations.Log2(BitOperations.RoundUpToPowerOf2(
                 Align.Up(sizeBytes, pageBytes))),
         };
-        return facts.IoremapAlignment == IoremapAlignment.None ? 1 : 1UL << Math.Clamp(order, pageShift, Math.Max(pageShift, maxOrder));
+        return rule == IoremapAlignment.None ? 1 : 1UL << Math.Clamp(order, pageShift, Math.Max(pageShift, maxOrder));
     }
 
     /// <summary>Rounds size and alignment up where a request may use huge pages and is large enough.</summary>

@@ -52,6 +52,7 @@ internal sealed partial class ExplainText
         {
             Owners();
             Gaps();
+            Reading();
         }
 
         Findings();
@@ -74,7 +75,9 @@ internal sealed partial class ExplainText
         }
 
         line.Append(CultureInfo.InvariantCulture, $", {_list.PageBytes / 1024} KiB pages");
-        _out.WriteLine(_paint.Bold(SafeText.Line(line.ToString())) + "   " + _paint.Dim(SafeText.Line(_list.Source)));
+        string source = SafeText.Line(_list.Source);
+        string head = SafeText.Line(line.ToString());
+        _out.WriteLine(_paint.Bold(head) + (head.Length + 3 + source.Length > _width ? "\n" : "   ") + _paint.Dim(source));
         AreaTotals live = _list.Live;
         Block("", string.Create(CultureInfo.InvariantCulture,
             $"{live.Areas:N0} {(live.Areas == 1 ? "area" : "areas")}: {SizeText.Short(live.Bytes)} of addresses, {SizeText.Short(live.GuardBytes)} of them guard pages; {SizeText.Short(live.Pages * _list.PageBytes)} of memory.")
@@ -93,23 +96,25 @@ internal sealed partial class ExplainText
         string share = used is > 0 and < 0.1 ? "under 0.1 %" : used.ToString("0.#", CultureInfo.InvariantCulture) + " %";
         _out.WriteLine($"{_paint.Bold(window.Name)}  {_list.Hex(window.Start)} {Dash} {_list.Hex(window.EndExclusive)}  {SizeText.Short(window.Bytes)}");
         Block("  ", $"{SizeText.Short(account.CoveredBytes)} used ({share}), {SizeText.Short(account.FreeBytes)} free in {SizeText.Grouped((ulong)account.Holes)} {(account.Holes == 1 ? "hole" : "holes")}, the largest "
-            + $"{SizeText.Short(account.LargestHole.Bytes)} at {_list.Hex(account.LargestHole.Start)}{Fragmentation(account)}");
+            + (account.LargestHole.Bytes == 0 ? "none" : $"{SizeText.Short(account.LargestHole.Bytes)} at {_list.Hex(account.LargestHole.Start)}{Fragmentation(account)}"));
         Block("  ", $"bounds {AddressWindow.Word(window.Sureness)}: {window.Source}", dim: true);
         int cells = _width - 4;
         WindowBar whole = new(_list, window.Start, window.Bytes, cells);
         _out.WriteLine("  " + whole.Draw(_paint, _ascii));
-        ulong zoomBytes = account.LargestHole.Start - window.Start;
+        ulong zoomBytes = account.LargestHole.Bytes == 0 ? 0 : account.LargestHole.Start - window.Start;
         if (account.LargestHole.Bytes > window.Bytes / 2 && zoomBytes > 0 && zoomBytes < window.Bytes / 4)
         {
             WindowBar zoom = new(_list, window.Start, zoomBytes, cells);
             _out.WriteLine("  " + zoom.Draw(_paint, _ascii));
             Block("  ", $"above: the whole window, {SizeText.Short(window.Bytes / (ulong)cells)} a cell; below it: the {SizeText.Short(zoomBytes)} up to the largest hole, {SizeText.Short(Math.Max(1, zoomBytes / (ulong)cells))} a cell", dim: true);
             _out.WriteLine("  " + WindowBar.Legend(_paint, _ascii, whole, zoom));
+            Block("  ", WindowBar.LegendNote(_paint, _ascii), dim: true);
         }
         else
         {
             Block("  ", $"to scale, {SizeText.Short(Math.Max(1, window.Bytes / (ulong)cells))} a cell", dim: true);
             _out.WriteLine("  " + WindowBar.Legend(_paint, _ascii, whole));
+            Block("  ", WindowBar.LegendNote(_paint, _ascii), dim: true);
         }
     }
 
@@ -146,10 +151,12 @@ internal sealed partial class ExplainText
             Grouping.Caller or Grouping.Gap => "owner",
         };
         bool isNode = _settings.By == Grouping.Node;
-        TextTable table = new(("areas", Side.Right), (isNode ? "memory" : "addresses", Side.Right), (isNode ? "pages" : "memory", Side.Right),
-            (what, Side.Left), ("what it is", Side.Left));
+        TextTable table = isNode
+            ? new(("areas", Side.Right), ("memory", Side.Right), ("pages", Side.Right), (what, Side.Left))
+            : new(("areas", Side.Right), ("addresses", Side.Right), ("memory", Side.Right), ("each", Side.Left), (what, Side.Left));
         ulong restBytes = 0;
         long restAreas = 0;
+        List<OwnerLine> described = [];
         for (int i = 0; i < lines.Count; i++)
         {
             OwnerLine line = lines[i];
@@ -160,12 +167,17 @@ internal sealed partial class ExplainText
                 continue;
             }
 
-            table.Add(
-                SizeText.Grouped((ulong)line.Totals.Areas),
-                SizeText.Short(line.Totals.Bytes),
-                isNode ? SizeText.Grouped(line.Totals.Pages) : line.Totals.Pages == 0 ? Dash : SizeText.Short(line.Totals.Pages * _list.PageBytes),
-                Shorten(line.Name, Math.Max(24, _width / 3)),
-                line.Meaning(_list));
+            described.Add(line);
+            string areas = SizeText.Grouped((ulong)line.Totals.Areas);
+            string bytes = SizeText.Short(line.Totals.Bytes);
+            if (isNode)
+            {
+                table.Add(areas, bytes, SizeText.Grouped(line.Totals.Pages), line.Name);
+            }
+            else
+            {
+                table.Add(areas, bytes, line.Totals.Pages == 0 ? Dash : SizeText.Short(line.Totals.Pages * _list.PageBytes), Each(line), line.Name);
+            }
         }
 
         Title($"Who owns it, by {what}");
@@ -175,7 +187,50 @@ internal sealed partial class ExplainText
             _out.WriteLine(_paint.Dim($"  {SizeText.Grouped((ulong)restAreas)} areas ({SizeText.Short(restBytes)}) of {lines.Count - shown} more; --all lists them"));
         }
 
+        Glossary(described);
         _out.WriteLine();
+    }
+
+    /// <summary>What one area of an owner is made of, when all are alike.</summary>
+    private string Each(OwnerLine line)
+    {
+        if (line.Owner is not { } owner)
+        {
+            return "";
+        }
+
+        if (owner.SmallestBytes != owner.LargestBytes)
+        {
+            return $"{SizeText.Short(owner.SmallestBytes)} {Dash} {SizeText.Short(owner.LargestBytes)}";
+        }
+
+        ulong guard = owner.Totals.GuardBytes / (ulong)Math.Max(1, owner.Totals.Areas);
+        ulong pages = (owner.SmallestBytes - guard) / _list.PageBytes;
+        return (pages == 1 ? "1 page" : $"{SizeText.Grouped(pages)} pages") + (guard > 0 ? " + guard" : "");
+    }
+
+    private void Glossary(List<OwnerLine> lines)
+    {
+        List<string> said = [];
+        bool isFirst = true;
+        foreach (OwnerLine line in lines)
+        {
+            string meaning = line.Meaning;
+            if (meaning.Length == 0 || said.Contains(meaning))
+            {
+                continue;
+            }
+
+            said.Add(meaning);
+            if (isFirst)
+            {
+                _out.WriteLine(_paint.Dim("  What they are:"));
+                isFirst = false;
+            }
+
+            string name = SafeText.Line(line.ShortName);
+            TextBlock.Write(_out, $"  {_paint.Bold(name)}: ", name.Length + 4, meaning, _width, 6);
+        }
     }
 
     private void Gaps()
@@ -220,10 +275,22 @@ internal sealed partial class ExplainText
         {
             Gap gap = gaps[i];
             table.Add(_list.Hex(gap.Start), _list.Hex(gap.EndExclusive), SizeText.Grouped(gap.Bytes), GapKinds.Name(gap.Kind),
-                gap.NextAlignBytes > 0 ? $"the area above is aligned to {SizeText.Short(gap.NextAlignBytes)}" : SizeText.Short(gap.Bytes));
+                Why(account, gap));
         }
 
         table.Write(_out, _width, "  ");
+    }
+
+    private static string Why(WindowAccount account, Gap gap)
+    {
+        if (gap.NextAlignBytes == 0)
+        {
+            return SizeText.Short(gap.Bytes);
+        }
+
+        return gap.EndExclusive == account.Window.EndExclusive
+            ? $"chunks are {SizeText.Short(gap.NextAlignBytes)}-aligned"
+            : $"above is {SizeText.Short(gap.NextAlignBytes)}-aligned";
     }
 
     private void Histogram(WindowAccount account)
@@ -326,5 +393,4 @@ internal sealed partial class ExplainText
         TextBlock.Write(_out, indent, indent.Length, safe, _width, indent.Length);
     }
 
-    private static string Shorten(string name, int most) => name.Length <= most ? name : string.Concat(name.AsSpan(0, most - 3), "...");
 }

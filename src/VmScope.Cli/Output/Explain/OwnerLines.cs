@@ -7,26 +7,18 @@ namespace VmScope.Cli.Output.Explain;
 /// <param name="Name">Owner, module, kind or node.</param>
 /// <param name="Module">The module of an owner; null for the kernel itself.</param>
 /// <param name="Totals">The sums.</param>
-/// <param name="Owner">The owner's number; 0 when the line is not one owner.</param>
+/// <param name="Owner">The owner; null when the line is not one owner.</param>
 /// <param name="Kind">The kind, for lines by kind; null otherwise.</param>
-internal sealed record OwnerLine(string Name, string? Module, AreaTotals Totals, int Owner, ListedKind? Kind)
+internal sealed record OwnerLine(string Name, string? Module, AreaTotals Totals, OwnerRow? Owner, ListedKind? Kind)
 {
     /// <summary>What it is, in words; empty when there is nothing to say.</summary>
-    internal string Meaning(ListExplanation list)
-    {
-        if (Kind is { } kind)
-        {
-            return ListedKinds.Meaning(kind);
-        }
+    internal string Meaning =>
+        Kind is { } kind ? ListedKinds.Meaning(kind)
+        : Owner is null || Owner.Id == 0 ? ""
+        : Owner.Known?.Meaning ?? "not in the table of known owners";
 
-        if (Owner == 0)
-        {
-            return "";
-        }
-
-        KnownCaller? known = KnownCallers.Find(list.Texts.Bytes(Owner));
-        return known is null ? "not in the table of known owners" : known.Meaning;
-    }
+    /// <summary>The name without what changes from build to build.</summary>
+    internal string ShortName => Owner?.Caller is { IsRawAddress: false } caller ? caller.PlainFunction : Name;
 }
 
 /// <summary>The lines of the owners table.</summary>
@@ -72,7 +64,7 @@ internal static class OwnerLines
         foreach (OwnerRow owner in list.Owners)
         {
             string? module = owner.Caller?.Module;
-            lines.Add(new OwnerLine(module is null ? owner.Name : $"{owner.Name} [{module}]", module, owner.Totals, owner.Id, Kind: null));
+            lines.Add(new OwnerLine(module is null ? owner.Name : $"{owner.Name} [{module}]", module, owner.Totals, owner, Kind: null));
         }
 
         return lines;
@@ -95,7 +87,7 @@ internal static class OwnerLines
         List<OwnerLine> lines = [];
         foreach ((string module, AreaTotals sum) in sums)
         {
-            lines.Add(new OwnerLine(module, module.StartsWith('(') ? null : module, sum, Owner: 0, Kind: null));
+            lines.Add(new OwnerLine(module, module.StartsWith('(') ? null : module, sum, Owner: null, Kind: null));
         }
 
         return lines;
@@ -108,7 +100,7 @@ internal static class OwnerLines
         {
             if (list.Kinds[kind].Areas > 0)
             {
-                lines.Add(new OwnerLine(ListedKinds.Name((ListedKind)kind), Module: null, list.Kinds[kind], Owner: 0, (ListedKind)kind));
+                lines.Add(new OwnerLine(ListedKinds.Name((ListedKind)kind), Module: null, list.Kinds[kind], Owner: null, (ListedKind)kind));
             }
         }
 
@@ -122,7 +114,7 @@ internal static class OwnerLines
         {
             if (list.Nodes[node].Areas > 0)
             {
-                lines.Add(new OwnerLine($"node {node}", Module: null, list.Nodes[node], Owner: 0, Kind: null));
+                lines.Add(new OwnerLine($"node {node}", Module: null, list.Nodes[node], Owner: null, Kind: null));
             }
         }
 
