@@ -131,7 +131,7 @@ internal sealed class I386Facts
             RandomizesImage = X86Timeline.ImageKaslr.At(version) && config.Ask("RANDOMIZE_BASE") == true
                 && !kernel.CommandLine.Has("nokaslr"),
             ImagePhysicalStart = ImageStart(config),
-            ReserveLowBytes = (config.AskNumber("X86_RESERVE_LOW") ?? 64) * Size.KiB,
+            ReserveLowBytes = X86LowMemory.ReservedBytes(kernel.CommandLine, config),
             Highmem64GPossible = I386Timeline.HasHighmem64G.At(version),
             PageStructSize = page.Value + (page.Value == 44 && highmem ? 4 : 0)
                 + (page.Value == 32 && config.Ask("MEMCG") == true && I386Timeline.MemcgInPage.At(version) ? 8 : 0),

@@ -149,7 +149,7 @@ internal sealed class X64Facts
             HasZoneDma32 = X64Timeline.ZoneDma32.At(version) && config.Ask("ZONE_DMA32") != false,
             HasZoneMovable = X86Timeline.ZoneMovable.At(version),
             HasZoneDevice = config.Ask("ZONE_DEVICE") == true,
-            ReserveLowBytes = (config.AskNumber("X86_RESERVE_LOW") ?? 64) * Size.KiB,
+            ReserveLowBytes = X86LowMemory.ReservedBytes(kernel.CommandLine, config),
             ImagePhysicalStart = imageStart,
             CpuCountMax = cpus,
             CpuCountSource = cpuSource,

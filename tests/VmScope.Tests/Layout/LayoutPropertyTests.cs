@@ -19,7 +19,7 @@ public class LayoutPropertyTests
         TheoryData<Architecture, int> data = [];
         foreach (Architecture architecture in All)
         {
-            for (int seed = 0; seed < 20; seed++)
+            for (int seed = 0; seed < 12; seed++)
             {
                 data.Add(architecture, seed);
             }

@@ -11,7 +11,11 @@ internal static class X86Timeline
             FirstFrameRule.FirstRamWithoutPageZero),
         new(new(2, 6, 37, Candidate: 1), "UNVERIFIED: X86_RESERVE_LOW KiB leave the memory map (arch/x86/kernel/setup.c)",
             FirstFrameRule.FirstRamWithoutLow64K),
-        new(new(3, 8, Candidate: 1), "arch/x86/kernel/setup.c, trim_bios_range(), 3.8 to 6.19; recorded boots of 5.10 to 7.2",
+        new(new(3, 4), "arch/x86/kernel/setup.c, trim_bios_range(), 3.4: X86_RESERVE_LOW KiB leave the memory map",
+            FirstFrameRule.FirstRamWithoutLow64K),
+        new(new(3, 5), "UNVERIFIED: page 0 only again since some release between 3.4 and 3.10", FirstFrameRule.FirstRamWithoutLow64K),
+        new(new(3, 8, Candidate: 1), "UNVERIFIED: page 0 only again since some release between 3.4 and 3.10", FirstFrameRule.FirstRamWithoutPageZero),
+        new(new(3, 10), "arch/x86/kernel/setup.c, trim_bios_range(), 4.4 to 6.19; recorded boots of 5.10 to 7.2",
             FirstFrameRule.FirstRamWithoutPageZero));
 
     /// <summary>Whether ZONE_MOVABLE exists.</summary>
