@@ -66,7 +66,7 @@ public class DeviceTreeLayoutPropertyTests
             KernelLayout layout = Predict.Inputs(Architecture.Arm, version, commandLine: $"vmalloc={mib}M").WithRam((0x40000000, 3 * Size.GiB)).Layout();
 
             Assert.InRange(layout.HighMemory.Value, 0xc0000000UL, before);
-            Assert.True(layout.VmallocTotalKiB + 16384 >= Math.Min(mib * 1024, 900 * 1024), $"{mib}M gave {layout.VmallocTotalKiB} kB");
+            Require(layout.VmallocTotalKiB + 16384 >= Math.Min(mib * 1024, 900 * 1024), () => $"{mib}M gave {layout.VmallocTotalKiB} kB");
             before = layout.HighMemory.Value;
         }
     }
@@ -93,22 +93,22 @@ public class DeviceTreeLayoutPropertyTests
         Region? above = null;
         foreach (Region region in layout.Regions)
         {
-            Assert.True(region.Range.Last.Value <= lastAddress, $"{region.Name} ends past the address space: {Text(layout)}");
-            Assert.True(region.Range.Start.Value % 4096 == 0 && unchecked(region.Range.Last.Value + 1) % 4096 == 0, $"{region.Name} is not whole pages: {Text(layout)}");
+            Require(region.Range.Last.Value <= lastAddress, () => $"{region.Name} ends past the address space: {Text(layout)}");
+            Require(region.Range.Start.Value % 4096 == 0 && unchecked(region.Range.Last.Value + 1) % 4096 == 0, () => $"{region.Name} is not whole pages: {Text(layout)}");
             if (region.Inside is { } container)
             {
-                Assert.True(layout.FindRegion(container)!.Value.Range.Contains(region.Range), $"{region.Name} leaves {container}: {Text(layout)}");
+                Require(layout.FindRegion(container)!.Value.Range.Contains(region.Range), () => $"{region.Name} leaves {container}: {Text(layout)}");
             }
             else
             {
-                Assert.True(above is not { } higher || !higher.Range.Overlaps(region.Range), $"{above?.Name} and {region.Name} overlap: {Text(layout)}");
+                Require(above is not { } higher || !higher.Range.Overlaps(region.Range), () => $"{above?.Name} and {region.Name} overlap: {Text(layout)}");
                 above = region;
             }
         }
 
         Assert.Equal(layout.Vmalloc, layout.FindRegion("vmalloc")!.Value.Range);
         Assert.InRange(layout.VmallocTotalKiB, (layout.Vmalloc.SizeBytes - 1) / 1024, layout.Vmalloc.SizeBytes / 1024);
-        Assert.True(layout.FindRegion("direct-map")!.Value.Range.Contains(new VirtualAddress(unchecked(layout.HighMemory.Value - 1))), Text(layout));
+        Require(layout.FindRegion("direct-map")!.Value.Range.Contains(new VirtualAddress(unchecked(layout.HighMemory.Value - 1))), () => Text(layout));
     }
 
     private static void ZonesHoldTogether(KernelLayout layout)
@@ -116,11 +116,11 @@ public class DeviceTreeLayoutPropertyTests
         ulong end = 0;
         foreach (Zone zone in layout.Zones.Where(zone => zone.SpannedPages > 0))
         {
-            Assert.True(zone.StartPfn >= end && zone.PresentPages <= zone.SpannedPages, Text(layout));
+            Require(zone.StartPfn >= end && zone.PresentPages <= zone.SpannedPages, () => Text(layout));
             end = zone.StartPfn + zone.SpannedPages;
         }
 
-        Assert.True(end <= layout.ValueOf("max-pfn") && end > 0, Text(layout));
+        Require(end <= layout.ValueOf("max-pfn") && end > 0, () => Text(layout));
     }
 
     private static void DerivationsHoldTogether(KernelLayout layout)
@@ -130,7 +130,7 @@ public class DeviceTreeLayoutPropertyTests
         {
             Assert.All(DerivationText.Inputs(quantity.Formula), input => Assert.Contains(input, known));
             Assert.NotEmpty(quantity.Source);
-            Assert.True(known.Add(quantity.Name), $"{quantity.Name} is given twice: {Text(layout)}");
+            Require(known.Add(quantity.Name), () => $"{quantity.Name} is given twice: {Text(layout)}");
         }
     }
 
@@ -160,6 +160,15 @@ public class DeviceTreeLayoutPropertyTests
                 int.Parse(Pick("39", "48", "57"), System.Globalization.CultureInfo.InvariantCulture)),
         };
         return inputs.WithRam(banks);
+    }
+
+    // The text of a failure costs more than the check.
+    private static void Require(bool holds, Func<string> text)
+    {
+        if (!holds)
+        {
+            Assert.Fail(text());
+        }
     }
 
     private static string Text(KernelLayout layout) =>
