@@ -11,8 +11,9 @@ namespace VmScope.Replay;
 /// delayed by preemption, and the line of a purge comes after most of its effects. Every hypothesis is tried out on a
 /// copy; the copy becomes the state only when the request then lands at the kernel's address. In the order of trying:
 /// what stands at the model's address was placed by another task whose line is still to come; the purge whose line is
-/// still to come has begun, and returned part of its areas; the request was served before the purge that was just
-/// applied; an area freed just before that purge came too late for it.
+/// still to come has begun, and returned part of its areas; the request was served at an earlier moment since the
+/// beginning of the last purge; an area whose freeing is written after that purge was part of it; one freed before came
+/// too late for it. The last three do again what came since, and all of it must land where it did.
 /// </remarks>
 internal sealed class OrderRepair(OperationWindow window)
 {
@@ -20,78 +21,52 @@ internal sealed class OrderRepair(OperationWindow window)
     private const int DepthMax = 6;
 
     /// <summary>How many copies of the state may be made to explain one request.</summary>
-    private const int CopiesMax = 64;
+    private const int CopiesMax = 96;
 
-    /// <summary>Operations since the last purge that may be done again on top of another state.</summary>
-    private const int HistoryMax = 48;
+    /// <summary>How many earlier moments are tried out to the end.</summary>
+    private const int MomentsMax = 12;
 
-    private readonly List<ReplayOperation> _sincePurge = [];
     private readonly List<int> _moved = [];
-    private VmallocSpace? _beforePurge;
-    private ReplayOperation _purge;
-    private int _purgeKeptNewest;
     private int _copies;
 
     /// <summary>The operations the last explanation moved ahead of the next one, as places in the window.</summary>
     internal IReadOnlyList<int> Moved => _moved;
 
-    /// <summary>Notes the state before a purge is applied.</summary>
-    internal void BeforePurge(VmallocSpace space, in ReplayOperation purge, int keptNewest)
-    {
-        _beforePurge = space.Clone();
-        (_purge, _purgeKeptNewest) = (purge, keptNewest);
-        _sincePurge.Clear();
-    }
-
-    /// <summary>Notes an operation that was applied.</summary>
-    internal void Applied(in ReplayOperation operation)
-    {
-        if (_beforePurge is null)
-        {
-            return;
-        }
-
-        if (_sincePurge.Count == HistoryMax)
-        {
-            _beforePurge = null;
-            _sincePurge.Clear();
-            return;
-        }
-
-        _sincePurge.Add(operation);
-    }
-
     /// <summary>Explains the answer to the next operation of the window, a request.</summary>
-    /// <param name="space">The state; replaced by one in which the request has been served, when that is possible.</param>
+    /// <param name="state">The state; replaced by one in which the request has been served and noted, when that is possible.</param>
     /// <returns>False when no order was found; then the state is as before.</returns>
-    internal bool TryExplain(ref VmallocSpace space)
+    internal bool TryExplain(ref ReplayState state)
     {
         _copies = 0;
         _moved.Clear();
-        VmallocSpace trial = Copy(space);
-        if (Serve(ref trial, 0, DepthMax) || BeforeTheLastPurge(ref trial) || FreedTooLate(space, ref trial))
+        ReplayState trial = Copy(state);
+        if (Serve(ref trial, 0, DepthMax)
+            || ServedEarlier(state, ref trial)
+            || FreedInTime(state, ref trial)
+            || FreedTooLate(state, ref trial))
         {
-            space = trial;
+            state = trial;
             return true;
         }
 
-        foreach (int moved in _moved)
-        {
-            window[moved].Done = false;
-        }
-
-        _moved.Clear();
+        Unmove(0);
         return false;
     }
 
+    private static bool Agrees(VmallocSpace space, in ReplayOperation operation) =>
+        Agrees(operation, space.TryFind(operation.Request, out ulong address), address);
+
+    private static bool Agrees(in ReplayOperation operation, bool finds, ulong address) =>
+        operation.Failed ? !finds : finds && address == operation.Start;
+
     /// <summary>Serves one request of the window on a copy, moving others ahead of it where that is needed.</summary>
-    private bool Serve(ref VmallocSpace space, int ahead, int depth)
+    private bool Serve(ref ReplayState state, int ahead, int depth)
     {
         ReplayOperation operation = window[ahead];
-        bool finds = space.TryFind(operation.Request, out ulong address);
+        bool finds = state.Space.TryFind(operation.Request, out ulong address);
         if (Agrees(operation, finds, address))
         {
-            _ = operation.Failed || space.TryPlace(operation.Request, out _);
+            Take(state, operation);
             return true;
         }
 
@@ -102,37 +77,35 @@ internal sealed class OrderRepair(OperationWindow window)
 
         if (!operation.Failed)
         {
-            AreaState there = WorstState(space, operation.Start, operation.End);
-            if (there == AreaState.Returning || (there == AreaState.Free && space.IsReturning))
-            {
-                if (AfterPartOfThePurge(ref space, operation))
-                {
-                    return true;
-                }
-            }
-
-            if (there is AreaState.Lazy or AreaState.Busy or AreaState.Pooled && AfterNextPurgeBegan(ref space, ahead, depth))
+            AreaState there = WorstState(state.Space, operation.Start, operation.End);
+            bool mayReturn = there == AreaState.Returning || (there == AreaState.Free && state.Space.IsReturning);
+            if ((mayReturn && AfterPartOfThePurge(ref state, operation))
+                || (there is AreaState.Lazy or AreaState.Busy or AreaState.Pooled && AfterNextPurgeBegan(ref state, ahead, depth)))
             {
                 return true;
             }
         }
 
-        return finds && AfterWhoeverTook(ref space, ahead, depth, address, address + operation.SizeBytes);
+        return finds && AfterWhoeverTook(ref state, ahead, depth, address, address + operation.SizeBytes);
     }
 
-    private static bool Agrees(in ReplayOperation operation, bool finds, ulong address) =>
-        operation.Failed ? !finds : finds && address == operation.Start;
+    private static void Take(ReplayState state, in ReplayOperation operation)
+    {
+        _ = operation.Failed || state.Space.TryPlace(operation.Request, out _);
+        state.Note(operation);
+    }
 
     /// <summary>The purge under way has returned a part of its areas.</summary>
-    private bool AfterPartOfThePurge(ref VmallocSpace space, in ReplayOperation operation)
+    private bool AfterPartOfThePurge(ref ReplayState state, in ReplayOperation operation)
     {
-        VmallocSpace trial = Copy(space);
-        while (trial.ReturnNext())
+        ReplayState trial = Copy(state);
+        while (trial.Space.ReturnNext())
         {
-            if (trial.TryFind(operation.Request, out ulong address) && address == operation.Start)
+            if (Agrees(trial.Space, operation))
             {
-                trial.TryPlace(operation.Request, out _);
-                space = trial;
+                trial.NoteReturned();
+                Take(trial, operation);
+                state = trial;
                 return true;
             }
         }
@@ -141,11 +114,11 @@ internal sealed class OrderRepair(OperationWindow window)
     }
 
     /// <summary>A purge whose line is still to come has begun; areas freed by lines still to come may be part of it.</summary>
-    private bool AfterNextPurgeBegan(ref VmallocSpace space, int ahead, int depth)
+    private bool AfterNextPurgeBegan(ref ReplayState state, int ahead, int depth)
     {
         ReplayOperation operation = window[ahead];
         int movedBefore = _moved.Count;
-        VmallocSpace trial = Copy(space);
+        ReplayState trial = Copy(state);
         for (int i = 0; i < window.Count; i++)
         {
             if (i == ahead || window[i].Done || window[i].IsOdd || window[i].Task == operation.Task)
@@ -154,20 +127,22 @@ internal sealed class OrderRepair(OperationWindow window)
             }
 
             if (window[i].Kind == OperationKind.Free && window.IsFirstOfItsTask(i)
-                && window[i].Start < operation.End && operation.Start < EndOf(trial, window[i]))
+                && window[i].Start < operation.End && operation.Start < EndOf(trial.Space, window[i])
+                && trial.Space.TryFree(window[i].Start, out _))
             {
-                trial.TryFree(window[i].Start, out _);
+                trial.Note(window[i]);
                 Move(i);
             }
 
             bool begins = window[i].Kind == OperationKind.PurgeBegin || (window[i].Kind == OperationKind.PurgeEnd && window[i].HasCount);
             if (begins && !window[i].Begun && window.IsFirstOfItsTask(i))
             {
-                trial.BeginPurge(window[i].Full ? PurgeKind.Full : PurgeKind.Normal, KeepNewest(trial, window[i]));
+                trial.Finish();
+                trial.Begin(window[i]);
                 window[i].Begun = true;
                 if (Serve(ref trial, ahead, depth - 1))
                 {
-                    space = trial;
+                    state = trial;
                     return true;
                 }
 
@@ -181,7 +156,7 @@ internal sealed class OrderRepair(OperationWindow window)
     }
 
     /// <summary>Somebody else, whose line is still to come, took the place the model would choose.</summary>
-    private bool AfterWhoeverTook(ref VmallocSpace space, int ahead, int depth, ulong start, ulong end)
+    private bool AfterWhoeverTook(ref ReplayState state, int ahead, int depth, ulong start, ulong end)
     {
         ReplayOperation operation = window[ahead];
         for (int i = 0; i < window.Count; i++)
@@ -195,13 +170,13 @@ internal sealed class OrderRepair(OperationWindow window)
             }
 
             int movedBefore = _moved.Count;
-            VmallocSpace trial = Copy(space);
-            bool served = other.Kind == OperationKind.Place
-                ? ServeMoved(ref trial, i, depth - 1)
-                : trial.TryAddKnown(other.Start, other.End) && Move(i);
-            if (served && Serve(ref trial, ahead, depth - 1))
+            ReplayState trial = Copy(state);
+            // Marked before it is served, so that nothing tries to serve it a second time.
+            Move(i);
+            if ((other.Kind == OperationKind.Place ? Serve(ref trial, i, depth - 1) : Appear(trial, other))
+                && Serve(ref trial, ahead, depth - 1))
             {
-                space = trial;
+                state = trial;
                 return true;
             }
 
@@ -211,70 +186,50 @@ internal sealed class OrderRepair(OperationWindow window)
         return false;
     }
 
-    private bool ServeMoved(ref VmallocSpace space, int ahead, int depth)
+    private static bool Appear(ReplayState state, in ReplayOperation operation)
     {
-        // Marked before it is served, so that nothing tries to serve it a second time.
-        Move(ahead);
-        return Serve(ref space, ahead, depth);
-    }
-
-    /// <summary>The request was served before the purge that the lines have before it.</summary>
-    private bool BeforeTheLastPurge(ref VmallocSpace space)
-    {
-        ReplayOperation operation = window[0];
-        if (_beforePurge is null || operation.EntryLine > _purge.Line)
+        if (!state.Space.TryAddKnown(operation.Start, operation.End))
         {
             return false;
         }
 
-        VmallocSpace trial = Copy(_beforePurge);
-        bool finds = trial.TryFind(operation.Request, out ulong address);
-        if (!Agrees(operation, finds, address) || operation.Failed)
-        {
-            return false;
-        }
-
-        trial.TryPlace(operation.Request, out _);
-        trial.BeginPurge(_purge.Full ? PurgeKind.Full : PurgeKind.Normal, _purgeKeptNewest);
-        trial.FinishPurge();
-        if (!_sincePurge.TrueForAll(since => ApplyAgain(trial, since)))
-        {
-            return false;
-        }
-
-        space = trial;
+        state.Note(operation);
         return true;
     }
 
-    private static bool ApplyAgain(VmallocSpace space, in ReplayOperation operation) => operation.Kind switch
-    {
-        OperationKind.Place when operation.Failed => !space.TryFind(operation.Request, out _),
-        OperationKind.Place => space.TryPlace(operation.Request, out ulong address) && address == operation.Start,
-        OperationKind.Free => space.TryFree(operation.Start, out _),
-        OperationKind.Appear or OperationKind.Chunk => space.TryAddKnown(operation.Start, operation.End),
-        OperationKind.PurgeEnd => !space.IsReturning,
-        _ => false,
-    };
-
-    /// <summary>Areas in the model's way were freed too late for the last purge.</summary>
-    private bool FreedTooLate(VmallocSpace space, ref VmallocSpace result)
+    /// <summary>The request was served at an earlier moment: before the last purge, in the middle of it, or since.</summary>
+    private bool ServedEarlier(ReplayState state, ref ReplayState result)
     {
         ReplayOperation operation = window[0];
-        VmallocSpace trial = Copy(space);
-        for (int i = 0; i < DepthMax; i++)
+        if (state.CopyOfBase() is not { } space)
         {
-            if (!trial.TryFind(operation.Request, out ulong address))
+            return false;
+        }
+
+        int earliest = EarliestMoment(state.Log, operation);
+        int tried = 0;
+        for (int at = 0; at < state.Log.Count && tried < MomentsMax; at++)
+        {
+            ReplayState.Entry entry = state.Log[at];
+            if (at >= earliest && Agrees(space, operation) && ++tried > 0
+                && TryHistory(state, at, returned: 0, operation, ref result))
             {
-                return operation.Failed && Accept(ref result, trial);
+                return true;
             }
 
-            if (!operation.Failed && address == operation.Start)
+            if (entry.Kind == ReplayState.EntryKind.Finish && at >= earliest)
             {
-                trial.TryPlace(operation.Request, out _);
-                return Accept(ref result, trial);
+                while (tried < MomentsMax && space.ReturnNext())
+                {
+                    if (Agrees(space, operation) && ++tried > 0
+                        && TryHistory(state, at, space.LastReturned, operation, ref result))
+                    {
+                        return true;
+                    }
+                }
             }
 
-            if (!trial.TryTakeBack(address))
+            if (!state.TryApply(space, entry, state.LeftOut))
             {
                 return false;
             }
@@ -283,47 +238,126 @@ internal sealed class OrderRepair(OperationWindow window)
         return false;
     }
 
-    private static bool Accept(ref VmallocSpace result, VmallocSpace trial)
+    /// <summary>Nothing happens before what its own task did before, nor before its own entry.</summary>
+    private static int EarliestMoment(IReadOnlyList<ReplayState.Entry> log, in ReplayOperation operation)
     {
-        result = trial;
+        for (int at = log.Count - 1; at >= 0; at--)
+        {
+            if (log[at].Kind == ReplayState.EntryKind.Operation
+                && (log[at].Operation.Task == operation.Task || log[at].Operation.Line < operation.EntryLine))
+            {
+                return at + 1;
+            }
+        }
+
+        return 0;
+    }
+
+    private bool TryHistory(ReplayState state, int at, ulong returned, in ReplayOperation operation, ref ReplayState result)
+    {
+        List<ReplayState.Entry> log = [.. state.Log];
+        log.Insert(at, new ReplayState.Entry(ReplayState.EntryKind.Operation, operation, 0));
+        if (returned != 0)
+        {
+            log.Insert(at, new ReplayState.Entry(ReplayState.EntryKind.ReturnThrough, default, returned));
+        }
+
+        _copies++;
+        if (state.Redo(log, [.. state.LeftOut]) is not { } redone)
+        {
+            return false;
+        }
+
+        result = redone;
         return true;
     }
 
-    /// <summary>How many of the areas freed last a purge left out, by what its line tells; 0 when it tells nothing.</summary>
-    internal static int KeepNewest(VmallocSpace space, in ReplayOperation purge)
+    /// <summary>What is at the kernel's place was freed before the last purge and returned by it, but written after it.</summary>
+    private bool FreedInTime(ReplayState state, ref ReplayState result)
     {
-        const int mostKept = 64;
-        if (!purge.HasCount)
+        ReplayOperation operation = window[0];
+        if (operation.Failed || state.CopyOfBase() is not { } before)
         {
-            return 0;
+            return false;
         }
 
-        if (purge.Count == 0)
+        List<ReplayState.Entry> log = [.. state.Log];
+        List<ulong> early = [];
+        foreach (ReplayState.Entry entry in state.Log)
         {
-            return space.LazyCount;
-        }
-
-        int byCountAlone = -1;
-        for (int kept = 0; kept <= Math.Min(mostKept, space.LazyCount); kept++)
-        {
-            ulong count = (ulong)space.CountForPurge(kept, out ulong lowest, out ulong highest);
-            if (count != purge.Count)
+            if (entry is { Kind: ReplayState.EntryKind.Operation, Operation.Kind: OperationKind.Free }
+                && InTheWay(before, entry.Operation.Start, operation))
             {
-                continue;
+                early.Add(entry.Operation.Start);
+                log.Remove(entry);
             }
-
-            if (lowest == purge.Start && highest == purge.End)
-            {
-                return kept;
-            }
-
-            byCountAlone = byCountAlone < 0 ? kept : byCountAlone;
         }
 
-        return Math.Max(byCountAlone, 0);
+        int movedBefore = _moved.Count;
+        for (int i = 1; i < window.Count; i++)
+        {
+            if (window[i].Kind == OperationKind.Free && !window[i].Done && !window[i].IsOdd && window.IsFirstOfItsTask(i)
+                && window[i].Task != operation.Task && InTheWay(before, window[i].Start, operation))
+            {
+                early.Add(window[i].Start);
+                Move(i);
+            }
+        }
+
+        foreach (ulong start in early)
+        {
+            log.Insert(0, new ReplayState.Entry(ReplayState.EntryKind.EarlyFree, default, start));
+        }
+
+        if (early.Count > 0 && state.Redo(log, [.. state.LeftOut]) is { } redone && Agrees(redone.Space, operation))
+        {
+            Take(redone, operation);
+            result = redone;
+            return true;
+        }
+
+        Unmove(movedBefore);
+        return false;
     }
 
-    /// <summary>What stands in the way of a range: the busiest of the states of its ends and middle.</summary>
+    private static bool InTheWay(VmallocSpace before, ulong start, in ReplayOperation operation) =>
+        before.TryGetBusy(start, out FreeBlock area) && area.Start < operation.End && operation.Start < area.End;
+
+    /// <summary>Areas in the model's way were freed too late for the last purge.</summary>
+    private bool FreedTooLate(ReplayState state, ref ReplayState result)
+    {
+        ReplayOperation operation = window[0];
+        List<ulong> leftOut = [.. state.LeftOut];
+        ReplayState trial = state;
+        for (int i = 0; i < DepthMax && state.HasHistory; i++)
+        {
+            bool finds = trial.Space.TryFind(operation.Request, out ulong address);
+            if (i > 0 && Agrees(operation, finds, address))
+            {
+                Take(trial, operation);
+                result = trial;
+                return true;
+            }
+
+            if (!finds || !trial.Space.TryGetPurged(address, out FreeBlock purged))
+            {
+                return false;
+            }
+
+            leftOut.Add(purged.Start);
+            _copies++;
+            if (state.Redo([.. state.Log], leftOut) is not { } redone)
+            {
+                return false;
+            }
+
+            trial = redone;
+        }
+
+        return false;
+    }
+
+    /// <summary>What stands in the way of a range: the busiest of the states of its pages.</summary>
     private static AreaState WorstState(VmallocSpace space, ulong start, ulong end)
     {
         AreaState worst = AreaState.Free;
@@ -349,17 +383,16 @@ internal sealed class OrderRepair(OperationWindow window)
     private static ulong EndOf(VmallocSpace space, in ReplayOperation free) =>
         free.End != 0 ? free.End : space.TryGetBusy(free.Start, out FreeBlock area) ? area.End : free.Start;
 
-    private VmallocSpace Copy(VmallocSpace space)
+    private ReplayState Copy(ReplayState state)
     {
         _copies++;
-        return space.Clone();
+        return state.Clone();
     }
 
-    private bool Move(int ahead)
+    private void Move(int ahead)
     {
         window[ahead].Done = true;
         _moved.Add(ahead);
-        return true;
     }
 
     private void Unmove(int count)

@@ -17,7 +17,7 @@ internal sealed class ReplayEngine
     private readonly StartState _start;
     private readonly List<FreeBlock> _afterBegins = [];
     private readonly List<FreeBlock> _afterEnds = [];
-    private VmallocSpace _space;
+    private ReplayState _state;
     private int _failedRepairs;
     private int? _openPurge;
     private bool _isLost;
@@ -25,12 +25,12 @@ internal sealed class ReplayEngine
 
     internal ReplayEngine(OperationWindow window, StartState start)
     {
-        (_window, _start, _space) = (window, start, start.Space);
+        (_window, _start, _state) = (window, start, new ReplayState(start.Space));
         _repair = new OrderRepair(window);
         _lazyUnknown = start.LazyUnknownUntilPurge;
     }
 
-    internal VmallocSpace Space => _space;
+    private VmallocSpace Space => _state.Space;
 
     internal long Allocations { get; private set; }
 
@@ -74,7 +74,11 @@ internal sealed class ReplayEngine
     internal IReadOnlyList<FreeBlock>? AfterEnds { get; private set; }
 
     /// <summary>Whether more than one processor took part.</summary>
-    internal bool SeveralCpus { get; set; }
+    internal bool SeveralCpus
+    {
+        get => _state.IsTracking;
+        set => _state.IsTracking = value;
+    }
 
     /// <summary>Applies the next operation.</summary>
     /// <returns>False at the end.</returns>
@@ -87,7 +91,7 @@ internal sealed class ReplayEngine
 
         ref ReplayOperation operation = ref _window[0];
         Operations++;
-        SeveralCpus |= operation.Cpu > 0;
+        SeveralCpus = SeveralCpus || operation.Cpu > 0;
         if (!operation.Done)
         {
             if (operation.IsOdd)
@@ -98,10 +102,6 @@ internal sealed class ReplayEngine
             }
 
             Apply(ref operation);
-            if (SeveralCpus && operation.Kind is not (OperationKind.Marker or OperationKind.Lost))
-            {
-                _repair.Applied(operation);
-            }
         }
 
         _window.Pass();
@@ -147,14 +147,14 @@ internal sealed class ReplayEngine
     private void Place(ref ReplayOperation operation)
     {
         AreaRequest request = operation.Request;
-        AlignedRequests += request.AlignBytes > _space.Setup.PageBytes ? 1 : 0;
+        AlignedRequests += request.AlignBytes > Space.Setup.PageBytes ? 1 : 0;
         ulong address;
         bool finds;
         if (operation.Failed)
         {
-            finds = _space.TryFind(request, out address);
+            finds = Space.TryFind(request, out address);
             // A search that fails leaves its marks in the hint of some eras, so it is made and not only asked about.
-            if (!finds && !_space.TryPlace(request, out _))
+            if (!finds && !Space.TryPlace(request, out _))
             {
                 FailedInBoth++;
                 return;
@@ -162,11 +162,12 @@ internal sealed class ReplayEngine
         }
         else
         {
-            ExpectedPlace outcome = _space.PlaceExpected(request, operation.Start, out address);
+            ExpectedPlace outcome = Space.PlaceExpected(request, operation.Start, out address);
             if (outcome == ExpectedPlace.Placed)
             {
                 Allocations++;
                 Same++;
+                _state.Note(operation);
                 return;
             }
 
@@ -179,10 +180,10 @@ internal sealed class ReplayEngine
     private void Differs(in ReplayOperation operation, bool finds, ulong address)
     {
         AreaRequest request = operation.Request;
-        bool shapeDecides = !_start.ShapeKnown && _space.DependsOnShape(request);
+        bool shapeDecides = !_start.ShapeKnown && Space.DependsOnShape(request);
         if ((SeveralCpus || !shapeDecides) && _failedRepairs < FailedRepairsMax)
         {
-            if (_repair.TryExplain(ref _space))
+            if (_repair.TryExplain(ref _state))
             {
                 _failedRepairs = 0;
                 Allocations += operation.Failed ? 0 : 1;
@@ -212,18 +213,13 @@ internal sealed class ReplayEngine
         foreach (int ahead in _repair.Moved)
         {
             ref ReplayOperation moved = ref _window[ahead];
-            if (SeveralCpus)
-            {
-                _repair.Applied(moved);
-            }
-
             switch (moved.Kind)
             {
                 case OperationKind.Place when moved.Failed:
                     FailedInBoth++;
                     break;
                 case OperationKind.Place:
-                    AlignedRequests += moved.AlignBytes > _space.Setup.PageBytes ? 1 : 0;
+                    AlignedRequests += moved.AlignBytes > Space.Setup.PageBytes ? 1 : 0;
                     Allocations++;
                     Same++;
                     break;
@@ -241,32 +237,33 @@ internal sealed class ReplayEngine
     private void Adopt(in ReplayOperation operation)
     {
         AreaRequest request = operation.Request with { SizeBytes = operation.End - operation.Start };
-        if (_space.TryAdopt(request, operation.Start))
+        if (!Space.TryAdopt(request, operation.Start))
         {
-            return;
+            Space.Evict(operation.Start, operation.End);
+            _ = Space.TryAdopt(request, operation.Start);
         }
 
-        _space.Evict(operation.Start, operation.End);
-        _ = _space.TryAdopt(request, operation.Start);
+        _state.NoteAdopted(operation);
     }
 
     private void Free(in ReplayOperation operation)
     {
         Frees++;
-        if (_space.TryFree(operation.Start, out FreeBlock freed))
+        if (Space.TryFree(operation.Start, out FreeBlock freed))
         {
             if (operation.End != 0 && freed.End != operation.End)
             {
                 UnknownFrees++;
             }
 
+            _state.Note(operation);
             return;
         }
 
         UnknownFrees++;
         if (operation.End != 0)
         {
-            _ = _space.TryAddKnownLazy(operation.Start, operation.End);
+            _ = Space.TryAddKnownLazy(operation.Start, operation.End);
         }
     }
 
@@ -280,18 +277,18 @@ internal sealed class ReplayEngine
             return;
         }
 
-        int kept = 0;
-        for (int i = 1; i < _window.Count; i++)
+        ReplayOperation purge = operation;
+        for (int i = 1; i < _window.Count && !purge.HasCount; i++)
         {
             if (_window[i].Task == operation.Task && _window[i].Kind == OperationKind.PurgeEnd)
             {
-                kept = OrderRepair.KeepNewest(_space, _window[i]);
+                (purge.HasCount, purge.Count, purge.Start, purge.End) =
+                    (_window[i].HasCount, _window[i].Count, _window[i].Start, _window[i].End);
                 break;
             }
         }
 
-        Checkpoint(operation, kept);
-        _space.BeginPurge(operation.Full ? PurgeKind.Full : PurgeKind.Normal, kept);
+        _state.Begin(purge);
         _lazyUnknown = false;
     }
 
@@ -302,30 +299,28 @@ internal sealed class ReplayEngine
             Reordered += operation.Begun ? 1 : 0;
             Purges += operation.Begun ? 1 : 0;
             _openPurge = null;
-            _space.FinishPurge();
+            _state.Finish();
             return;
         }
 
         if (!operation.HasCount)
         {
             // The return of a purge that was entered before the trace began.
-            _space.FinishPurge();
+            _state.Finish();
             return;
         }
 
         Purges++;
-        int kept = 0;
-        if ((ulong)_space.CountForPurge(0, out ulong lowest, out ulong highest) != operation.Count
+        if ((ulong)Space.CountForPurge(0, out ulong lowest, out ulong highest) != operation.Count
             || (operation.Count > 0 && (lowest, highest) != (operation.Start, operation.End)))
         {
             HoistFrees(operation);
-            kept = OrderRepair.KeepNewest(_space, operation);
-            PurgesOff += (ulong)_space.CountForPurge(kept, out _, out _) != operation.Count ? 1 : 0;
+            int kept = ReplayState.KeepNewest(Space, operation);
+            PurgesOff += (ulong)Space.CountForPurge(kept, out _, out _) != operation.Count ? 1 : 0;
         }
 
-        Checkpoint(operation, kept);
-        _space.BeginPurge(operation.Full ? PurgeKind.Full : PurgeKind.Normal, kept);
-        _space.FinishPurge();
+        _state.Begin(operation);
+        _state.Finish();
         _lazyUnknown = false;
     }
 
@@ -335,27 +330,20 @@ internal sealed class ReplayEngine
         const int nearby = 32;
         for (int i = 1; i < Math.Min(nearby, _window.Count); i++)
         {
-            if ((ulong)_space.CountForPurge(0, out _, out _) >= purge.Count)
+            if ((ulong)Space.CountForPurge(0, out _, out _) >= purge.Count)
             {
                 return;
             }
 
             ref ReplayOperation free = ref _window[i];
             if (free.Kind == OperationKind.Free && !free.Done && free.Task != purge.Task && _window.IsFirstOfItsTask(i)
-                && _space.TryFree(free.Start, out _))
+                && Space.TryFree(free.Start, out _))
             {
                 free.Done = true;
+                _state.Note(free);
                 Frees++;
                 Reordered++;
             }
-        }
-    }
-
-    private void Checkpoint(in ReplayOperation purge, int kept)
-    {
-        if (SeveralCpus && (_space.LazyCount > 0 || _space.Setup.Nodes > 1))
-        {
-            _repair.BeforePurge(_space, purge, kept);
         }
     }
 
@@ -364,24 +352,25 @@ internal sealed class ReplayEngine
         Chunks++;
         ReadOnlySpan<PercpuGroup> groups = [new PercpuGroup(0, operation.SizeBytes)];
         ulong align = operation.AlignBytes != 0 ? operation.AlignBytes : _start.ChunkAlignFor(operation.SizeBytes);
-        if (_space.TryFindPercpu(groups, align, out ulong address) && address == operation.Start)
+        if (Space.TryFindPercpu(groups, align, out ulong address) && address == operation.Start)
         {
-            _space.TryPlacePercpu(groups, align, out _);
+            Space.TryPlacePercpu(groups, align, out _);
+            _state.Note(operation);
             ChunksSame++;
             return;
         }
 
-        if (!_space.TryAddKnown(operation.Start, operation.End))
+        if (!Space.TryAddKnown(operation.Start, operation.End))
         {
-            _space.Evict(operation.Start, operation.End);
-            _ = _space.TryAddKnown(operation.Start, operation.End);
+            Space.Evict(operation.Start, operation.End);
+            _ = Space.TryAddKnown(operation.Start, operation.End);
         }
     }
 
     private void ChunkSomewhere()
     {
         if (_start.ChunkBytes == 0
-            || !_space.TryPlacePercpu([new PercpuGroup(0, _start.ChunkBytes)], _start.ChunkAlignFor(_start.ChunkBytes), out _))
+            || !Space.TryPlacePercpu([new PercpuGroup(0, _start.ChunkBytes)], _start.ChunkAlignFor(_start.ChunkBytes), out _))
         {
             ChunksUnplaced++;
         }
@@ -392,13 +381,13 @@ internal sealed class ReplayEngine
         if (marker is TraceMarker.AfterBegins)
         {
             _afterBegins.Clear();
-            _space.CopyBusyTo(_afterBegins);
+            Space.CopyBusyTo(_afterBegins);
             AfterBegins = _afterBegins;
         }
         else if (marker is TraceMarker.AfterEnds)
         {
             _afterEnds.Clear();
-            _space.CopyBusyTo(_afterEnds);
+            Space.CopyBusyTo(_afterEnds);
             AfterEnds = _afterEnds;
         }
     }
@@ -413,16 +402,16 @@ internal sealed class ReplayEngine
                 continue;
             }
 
-            if (_space.TryHoleAtOrBelow(at, out FreeBlock hole))
+            if (Space.TryHoleAtOrBelow(at, out FreeBlock hole))
             {
                 holes[hole.Start] = hole;
-                if (hole.Start > 1 && _space.TryHoleAtOrBelow(hole.Start - 1, out FreeBlock below))
+                if (hole.Start > 1 && Space.TryHoleAtOrBelow(hole.Start - 1, out FreeBlock below))
                 {
                     holes[below.Start] = below;
                 }
             }
 
-            if (_space.TryHoleAbove(at, out FreeBlock above))
+            if (Space.TryHoleAbove(at, out FreeBlock above))
             {
                 holes[above.Start] = above;
             }
@@ -448,12 +437,12 @@ internal sealed class ReplayEngine
             return "no hole of the window is long enough";
         }
 
-        string how = _space.StateOf(address) == AreaState.Pooled
+        string how = Space.StateOf(address) == AreaState.Pooled
             ? "the front of the processor's pool of this size"
-            : _space.DependsOnShape(request)
+            : Space.DependsOnShape(request)
                 ? "where the walk of the free tree for size + align - 1 ends"
                 : "the lowest hole that fits";
-        return how + (_start.ShapeKnown || !_space.DependsOnShape(request) ? "" : "; the tree's shape at the start is not known");
+        return how + (_start.ShapeKnown || !Space.DependsOnShape(request) ? "" : "; the tree's shape at the start is not known");
     }
 
     private string KernelReason(in ReplayOperation operation)
@@ -463,12 +452,12 @@ internal sealed class ReplayEngine
             return "found no room";
         }
 
-        if (_space.TryGetOverlappingBusy(operation.Start, operation.End, out FreeBlock busy))
+        if (Space.TryGetOverlappingBusy(operation.Start, operation.End, out FreeBlock busy))
         {
             return string.Create(CultureInfo.InvariantCulture, $"the model has a busy area 0x{busy.Start:x}-0x{busy.End:x} there");
         }
 
-        return _space.StateOf(operation.Start) switch
+        return Space.StateOf(operation.Start) switch
         {
             AreaState.Lazy => "the model has a freed area there that waits for a purge",
             AreaState.Returning => "the model has an area there that a purge is about to return",
@@ -478,13 +467,13 @@ internal sealed class ReplayEngine
         };
 
         bool IsHole(in ReplayOperation wanted) =>
-            _space.TryHoleAtOrBelow(wanted.Start, out FreeBlock hole) && hole.End >= wanted.End;
+            Space.TryHoleAtOrBelow(wanted.Start, out FreeBlock hole) && hole.End >= wanted.End;
     }
 
     internal ImmutableArray<FreeBlock> BusyNow()
     {
         List<FreeBlock> busy = [];
-        _space.CopyBusyTo(busy);
+        Space.CopyBusyTo(busy);
         return [.. busy];
     }
 }

@@ -33,6 +33,14 @@ internal sealed class LazyAreas
         Bytes += entry.End - entry.Start;
     }
 
+    /// <summary>Adds an area as the one freed first.</summary>
+    internal void AddOldest(in Entry entry)
+    {
+        Add(entry);
+        Array.Copy(_entries, 0, _entries, 1, Count - 1);
+        _entries[0] = entry;
+    }
+
     /// <summary>Takes out all but the newest <paramref name="keepNewest"/>, oldest first.</summary>
     internal void TakeOldest(int keepNewest, List<Entry> into)
     {

@@ -225,8 +225,11 @@ public sealed class VmallocSpace
         };
 
     /// <summary>Frees an area; from 2.6.28 on its addresses wait for a purge. A purge that is due is the caller's to run.</summary>
+    /// <param name="start">The area's start.</param>
+    /// <param name="freed">The area.</param>
+    /// <param name="beforeOthers">Whether it was freed before everything that waits already.</param>
     /// <returns>False when no busy area starts there.</returns>
-    public bool TryFree(ulong start, out FreeBlock freed)
+    public bool TryFree(ulong start, out FreeBlock freed, bool beforeOthers = false)
     {
         if (!_busy.TryRemove(start, out AreaTable.Entry entry))
         {
@@ -243,7 +246,16 @@ public sealed class VmallocSpace
 
         bool fromNode = entry.NodeTag > 0;
         int node = fromNode ? entry.NodeTag - 1 : _pools.NodeOf(entry.Start);
-        _lazy.Add(new LazyAreas.Entry(entry.Start, entry.End, node, fromNode));
+        LazyAreas.Entry waiting = new(entry.Start, entry.End, node, fromNode);
+        if (beforeOthers)
+        {
+            _lazy.AddOldest(waiting);
+        }
+        else
+        {
+            _lazy.Add(waiting);
+        }
+
         return true;
     }
 
@@ -336,6 +348,28 @@ public sealed class VmallocSpace
         return true;
     }
 
+    /// <summary>The start of the area returned last by the purge under way; 0 when it has returned none yet.</summary>
+    public ulong LastReturned => _returned == 0 ? 0 : _returning[_returned - 1].Start;
+
+    /// <summary>Returns detached areas up to and including the one that starts there; none when it is not among them.</summary>
+    public void ReturnThrough(ulong start)
+    {
+        for (int i = _returned; i < _returning.Count; i++)
+        {
+            if (_returning[i].Start != start)
+            {
+                continue;
+            }
+
+            while (_returned <= i)
+            {
+                ReturnNext();
+            }
+
+            return;
+        }
+    }
+
     /// <summary>Returns every detached area.</summary>
     public void FinishPurge()
     {
@@ -371,32 +405,58 @@ public sealed class VmallocSpace
         return _placer.TryHoleAtOrBelow(address, out FreeBlock hole) && address < hole.End ? AreaState.Free : AreaState.Pooled;
     }
 
-    /// <summary>
-    /// Undoes part of the last purge: an area that it returned, and that nobody has taken since, waits again. For a
-    /// recorded area whose freeing came too late for that purge.
-    /// </summary>
-    /// <param name="address">An address of the area.</param>
-    /// <returns>False when the last purge returned no such area, or somebody has it.</returns>
-    public bool TryTakeBack(ulong address)
+    /// <summary>Whether an address belongs to an area that the last purge took, and where that area is.</summary>
+    public bool TryGetPurged(ulong address, out FreeBlock area)
     {
         foreach (LazyAreas.Entry entry in _detached)
         {
-            if (entry.Start > address || address >= entry.End)
+            if (entry.Start <= address && address < entry.End)
             {
-                continue;
+                area = new FreeBlock(entry.Start, entry.End);
+                return true;
             }
-
-            if (!_placer.TryReserve(entry.Start, entry.End - entry.Start)
-                && !_pools.TryRemove(entry.Start, entry.End - entry.Start))
-            {
-                return false;
-            }
-
-            _lazy.Add(entry);
-            return true;
         }
 
+        area = default;
         return false;
+    }
+
+    /// <summary>An area that waits for a purge and shares a byte with a range.</summary>
+    public bool TryGetLazy(ulong start, ulong endExclusive, out FreeBlock area)
+    {
+        foreach (LazyAreas.Entry entry in _lazy.InOrderOfFreeing)
+        {
+            if (entry.Start < endExclusive && start < entry.End)
+            {
+                area = new FreeBlock(entry.Start, entry.End);
+                return true;
+            }
+        }
+
+        area = default;
+        return false;
+    }
+
+    /// <summary>Begins a purge that leaves certain areas out, although they were freed before others it takes.</summary>
+    /// <param name="kind">The kind of run.</param>
+    /// <param name="keepNewest">How many of the areas freed last are not part of it either.</param>
+    /// <param name="leftOut">Starts of the areas left out; they go on waiting.</param>
+    public void BeginPurge(PurgeKind kind, int keepNewest, IReadOnlyList<ulong> leftOut)
+    {
+        List<LazyAreas.Entry> kept = [];
+        foreach (ulong start in leftOut)
+        {
+            if (_lazy.TryTakeOverlapping(start, start + 1, out LazyAreas.Entry entry))
+            {
+                kept.Add(entry);
+            }
+        }
+
+        BeginPurge(kind, keepNewest);
+        foreach (LazyAreas.Entry entry in kept)
+        {
+            _lazy.Add(entry);
+        }
     }
 
     /// <summary>Makes a range free whatever holds it, so that the kernel's answer can be adopted over our own state.</summary>
@@ -418,18 +478,6 @@ public sealed class VmallocSpace
         {
             _placer.Release(pooled.Start, pooled.End);
         }
-    }
-
-    /// <summary>Ends the waiting of one area out of turn.</summary>
-    public bool TryReleaseLazy(ulong address)
-    {
-        if (!_lazy.TryTakeOverlapping(address, address + 1, out LazyAreas.Entry entry))
-        {
-            return false;
-        }
-
-        _placer.Release(entry.Start, entry.End);
-        return true;
     }
 
     /// <summary>Finds and takes the place of a per-CPU chunk; every group becomes a busy area.</summary>
