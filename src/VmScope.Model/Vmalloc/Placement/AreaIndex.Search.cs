@@ -172,7 +172,7 @@ internal sealed unsafe partial class AreaIndex
                 return _bottom;
             }
 
-            int high = MoveToFirstHole((int)length) ? WideNode.Blocks(_path->Node)[_path->Lane] : 0;
+            int high = MoveToLowestHole((int)length) ? WideNode.Blocks(_path->Node)[_path->Lane] : 0;
             long highStart = high == 0 ? long.MaxValue : nodes[high].Start;
             int edge = _bottom;
             int node = nodes[edge].Parent;
@@ -210,6 +210,31 @@ internal sealed unsafe partial class AreaIndex
             }
 
             return chosen;
+        }
+    }
+
+    /// <summary>Moves to the lowest hole of so many pages, at once if it is known to be where the last operation was.</summary>
+    private bool MoveToLowestHole(int pages)
+    {
+        unchecked
+        {
+            byte* leaf = _path->Node;
+            int lane = _path->Lane;
+            int size = WideNode.Sizes(leaf)[lane];
+            long start = WideNode.Starts(leaf)[lane] + size;
+            if ((pages >= _knownPages) & (WideNode.Holes(leaf)[lane] >= pages) & (start <= _knownBelow) & (size != WideNode.Saturated))
+            {
+                return true;
+            }
+
+            if (!MoveToFirstHole(pages))
+            {
+                return false;
+            }
+
+            _knownPages = pages;
+            _knownBelow = WideNode.Starts(_path->Node)[_path->Lane] + PagesOf(_path->Node, _path->Lane);
+            return true;
         }
     }
 
