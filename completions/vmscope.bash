@@ -4,34 +4,38 @@ _vmscope() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} path= i
     for ((i = 1; i < COMP_CWORD; i++)); do
         case "$path ${COMP_WORDS[i]}" in
-            ' explain'|' fit'|' layout'|' kernels'|' kernels diff'|' replay'|' watch'|' collect'|' lab'|' completion'|' man'|' check') path="$path ${COMP_WORDS[i]}" ;;
+            ' explain'|' fit'|' layout'|' kernels'|' kernels diff'|' replay'|' doctor'|' diff'|' watch'|' collect'|' lab'|' completion'|' man'|' check') path="$path ${COMP_WORDS[i]}" ;;
         esac
     done
     local words= values=
     case "$path" in
         '')
-            words='explain fit layout kernels replay watch collect lab completion man check --help -? -h --version'
+            words='explain fit layout kernels replay doctor diff watch collect lab completion man check --help -? -h --version'
             ;;
         ' explain')
-            words='--sample --json --csv --all --by --sort --area --ascii --color --help -? -h'
+            words='--sample --json --csv --all --by --sort --area --ascii --color --svg --html --help -? -h'
             case "$prev" in
                 --sample) COMPREPLY=($(compgen -f -- "$cur")); return ;;
                 --by) values='caller gap kind module node' ;;
                 --sort) values='areas bytes name pages' ;;
                 --area) COMPREPLY=($(compgen -f -- "$cur")); return ;;
                 --color) values='always auto never' ;;
+                --svg) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --html) COMPREPLY=($(compgen -f -- "$cur")); return ;;
             esac
             ;;
         ' fit')
-            words='--align --ioremap --guard-included --window --sample --json --help -? -h'
+            words='--align --ioremap --guard-included --window --sample --json --svg --html --help -? -h'
             case "$prev" in
                 --align) COMPREPLY=($(compgen -f -- "$cur")); return ;;
                 --window) COMPREPLY=($(compgen -f -- "$cur")); return ;;
                 --sample) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --svg) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --html) COMPREPLY=($(compgen -f -- "$cur")); return ;;
             esac
             ;;
         ' layout')
-            words='--arch --kernel --config --set --ram --memory-map --cmdline --cpus --json --dmesg --meminfo --why --sweep --csv --observed --system-map --color --help -? -h'
+            words='--arch --kernel --config --set --ram --memory-map --cmdline --cpus --json --dmesg --meminfo --why --sweep --csv --observed --system-map --color --svg --html --help -? -h'
             case "$prev" in
                 --arch) COMPREPLY=($(compgen -f -- "$cur")); return ;;
                 --kernel) COMPREPLY=($(compgen -f -- "$cur")); return ;;
@@ -45,6 +49,8 @@ _vmscope() {
                 --sweep) COMPREPLY=($(compgen -f -- "$cur")); return ;;
                 --system-map) COMPREPLY=($(compgen -f -- "$cur")); return ;;
                 --color) values='always auto never' ;;
+                --svg) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --html) COMPREPLY=($(compgen -f -- "$cur")); return ;;
             esac
             ;;
         ' kernels')
@@ -77,6 +83,23 @@ _vmscope() {
                 --pages) COMPREPLY=($(compgen -f -- "$cur")); return ;;
                 --workers) COMPREPLY=($(compgen -f -- "$cur")); return ;;
                 --record) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+            esac
+            ;;
+        ' doctor')
+            words='--margin --arch --json --svg --html --help -? -h'
+            case "$prev" in
+                --margin) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --arch) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --svg) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --html) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+            esac
+            ;;
+        ' diff')
+            words='--file-times --top --json --svg --html --help -? -h'
+            case "$prev" in
+                --top) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --svg) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --html) COMPREPLY=($(compgen -f -- "$cur")); return ;;
             esac
             ;;
         ' watch')

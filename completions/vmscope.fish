@@ -4,7 +4,7 @@ function __vmscope_at
     set -l words (commandline -opc)[2..-1]
     set -l path
     for word in $words
-        contains -- (string join ' ' $path $word) 'explain' 'fit' 'layout' 'kernels' 'kernels diff' 'replay' 'watch' 'collect' 'lab' 'completion' 'man' 'check'; and set -a path $word
+        contains -- (string join ' ' $path $word) 'explain' 'fit' 'layout' 'kernels' 'kernels diff' 'replay' 'doctor' 'diff' 'watch' 'collect' 'lab' 'completion' 'man' 'check'; and set -a path $word
     end
     test "$path" = "$argv"
 end
@@ -13,6 +13,8 @@ complete -c vmscope -n '__vmscope_at ' -f -a fit -d 'Say whether a request would
 complete -c vmscope -n '__vmscope_at ' -f -a layout -d 'Predicts where a kernel puts each region of its address space'
 complete -c vmscope -n '__vmscope_at ' -f -a kernels -d 'Lists the kernels whose layout is known, and what changed between two of them'
 complete -c vmscope -n '__vmscope_at ' -f -a replay -d 'Replays recorded allocations: every address against the kernel'\''s, or what if'
+complete -c vmscope -n '__vmscope_at ' -f -a doctor -d 'Say why a request for kernel addresses failed, and whether vmalloc= helps'
+complete -c vmscope -n '__vmscope_at ' -f -a diff -d 'Say what changed between snapshots, and which owners look like a leak'
 complete -c vmscope -n '__vmscope_at ' -f -a watch -d 'Shows who holds the vmalloc area, live, and records it'
 complete -c vmscope -n '__vmscope_at ' -f -a collect -d 'Write this machine'\''s evidence into one archive that every command reads'
 complete -c vmscope -n '__vmscope_at ' -f -a lab -d 'Boot a modelled machine and see what its memory manager does'
@@ -30,6 +32,8 @@ complete -c vmscope -n '__vmscope_at explain' -l sort -x -a 'areas bytes name pa
 complete -c vmscope -n '__vmscope_at explain' -l area -r -d 'Explain one address: its area, page, guard page or hole, and the neighbours'
 complete -c vmscope -n '__vmscope_at explain' -l ascii -d 'Draw with plain ASCII characters'
 complete -c vmscope -n '__vmscope_at explain' -l color -x -a 'always auto never' -d 'Colour the output: auto (only to a terminal), always or never'
+complete -c vmscope -n '__vmscope_at explain' -l svg -r -d 'Also write the answer as a picture: one SVG file'
+complete -c vmscope -n '__vmscope_at explain' -l html -r -d 'Also write the answer as a page: one HTML file that needs no network'
 complete -c vmscope -n '__vmscope_at explain' -l help -s '?' -s h -d 'Show help and usage information'
 complete -c vmscope -n '__vmscope_at fit' -l align -r -d 'Alignment: a power of two, in bytes or with K, M, G'
 complete -c vmscope -n '__vmscope_at fit' -l ioremap -d 'A mapping of device memory: aligned as this kernel'\''s ioremap does'
@@ -37,6 +41,8 @@ complete -c vmscope -n '__vmscope_at fit' -l guard-included -d 'SIZE already has
 complete -c vmscope -n '__vmscope_at fit' -l window -r -d 'vmalloc or modules'
 complete -c vmscope -n '__vmscope_at fit' -l sample -r -d 'Look into a built-in list instead: tty, server, small, arm64, arm'
 complete -c vmscope -n '__vmscope_at fit' -l json -d 'Print JSON (docs/json.md)'
+complete -c vmscope -n '__vmscope_at fit' -l svg -r -d 'Also write the answer as a picture: one SVG file'
+complete -c vmscope -n '__vmscope_at fit' -l html -r -d 'Also write the answer as a page: one HTML file that needs no network'
 complete -c vmscope -n '__vmscope_at fit' -l help -s '?' -s h -d 'Show help and usage information'
 complete -c vmscope -n '__vmscope_at layout' -l arch -r -d 'i386, x86-64, arm, arm64 or riscv64'
 complete -c vmscope -n '__vmscope_at layout' -l kernel -r -d 'Kernel version: 2.6.32, 6.1.176, or a whole release or banner'
@@ -55,6 +61,8 @@ complete -c vmscope -n '__vmscope_at layout' -l csv -d 'With --sweep: comma-sepa
 complete -c vmscope -n '__vmscope_at layout' -l observed -d 'Also show where evidence says randomised regions were'
 complete -c vmscope -n '__vmscope_at layout' -l system-map -r -d 'With --dmesg: System.map of the build, for the lines about the image'
 complete -c vmscope -n '__vmscope_at layout' -l color -x -a 'always auto never' -d 'Colour the output: auto (only to a terminal), always or never'
+complete -c vmscope -n '__vmscope_at layout' -l svg -r -d 'Also write the answer as a picture: one SVG file'
+complete -c vmscope -n '__vmscope_at layout' -l html -r -d 'Also write the answer as a page: one HTML file that needs no network'
 complete -c vmscope -n '__vmscope_at layout' -l help -s '?' -s h -d 'Show help and usage information'
 complete -c vmscope -n '__vmscope_at kernels' -f -a diff -d 'Prints what changed for the layout between two versions, with sources'
 complete -c vmscope -n '__vmscope_at kernels' -l json -d 'Write JSON'
@@ -85,6 +93,18 @@ complete -c vmscope -n '__vmscope_at replay' -l json -d 'Print JSON (docs/json-r
 complete -c vmscope -n '__vmscope_at replay' -l csv -d 'What if: print the state over time as CSV'
 complete -c vmscope -n '__vmscope_at replay' -l ascii -d 'Draw with plain ASCII characters'
 complete -c vmscope -n '__vmscope_at replay' -l help -s '?' -s h -d 'Show help and usage information'
+complete -c vmscope -n '__vmscope_at doctor' -l margin -r -d 'Room a cure must leave in one piece beside the request: bytes, or with K, M, G'
+complete -c vmscope -n '__vmscope_at doctor' -l arch -r -d 'The architecture, where the evidence does not name it: i386, arm, ppc, …'
+complete -c vmscope -n '__vmscope_at doctor' -l json -d 'Print JSON (docs/json-doctor.md)'
+complete -c vmscope -n '__vmscope_at doctor' -l svg -r -d 'Also write the answer as a picture: one SVG file'
+complete -c vmscope -n '__vmscope_at doctor' -l html -r -d 'Also write the answer as a page: one HTML file that needs no network'
+complete -c vmscope -n '__vmscope_at doctor' -l help -s '?' -s h -d 'Show help and usage information'
+complete -c vmscope -n '__vmscope_at diff' -l file-times -d 'Trust the files'\'' times of change for the growth per hour'
+complete -c vmscope -n '__vmscope_at diff' -l top -r -d 'Lines of each table'
+complete -c vmscope -n '__vmscope_at diff' -l json -d 'Print JSON (docs/json-diff.md)'
+complete -c vmscope -n '__vmscope_at diff' -l svg -r -d 'Also write the answer as a picture: one SVG file'
+complete -c vmscope -n '__vmscope_at diff' -l html -r -d 'Also write the answer as a page: one HTML file that needs no network'
+complete -c vmscope -n '__vmscope_at diff' -l help -s '?' -s h -d 'Show help and usage information'
 complete -c vmscope -n '__vmscope_at watch' -l every -r -d 'Time between samples: 5s (the default), 500ms, 1m; of a replay 1s'
 complete -c vmscope -n '__vmscope_at watch' -l for -r -d 'Stop after this time: 90m, 1h, 2d'
 complete -c vmscope -n '__vmscope_at watch' -l record -r -d 'Append every sample to this file'

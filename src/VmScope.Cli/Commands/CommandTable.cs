@@ -18,6 +18,8 @@ internal static class CommandTable
         new("layout", LayoutCommand.Create),
         new("kernels", KernelsCommand.Create),
         new("replay", ReplayCommand.Create),
+        new(DoctorCommand.Name, DoctorCommand.Create),
+        new(DiffCommand.Name, DiffCommand.Create),
         new("watch", WatchCommand.Create),
         new(CollectCommand.Name, CollectCommand.Create),
         new(LabCommandLine.Name, LabCommandLine.Create),

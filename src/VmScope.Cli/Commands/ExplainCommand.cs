@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using VmScope.Cli.Output;
+using VmScope.Cli.Output.Pictures;
 
 namespace VmScope.Cli.Commands;
 
@@ -35,6 +36,7 @@ internal static class ExplainCommand
             new Example("vmscope explain bundle.tar.gz --all", "every owner and gap of a collected bundle"),
             new Example("vmscope explain list.txt --area 0xffffc9000072b000", "what is at this address"),
             new Example("ssh host sudo cat /proc/vmallocinfo | vmscope explain - --json", "another machine, for a script"));
+        PictureOptions pictures = new(command);
         command.SetAction(parsed => run(new ExplainSettings
         {
             Evidence = parsed.GetValue(evidence),
@@ -47,6 +49,7 @@ internal static class ExplainCommand
             Sort = TryOrder(parsed.GetValue(sort)!)!.Value,
             Address = parsed.GetValue(area) is { } text ? ParseAddress(text) : null,
             Color = parsed.GetValue(color)!,
+            Draw = pictures.AnyAsked(parsed) ? (terminal, make) => pictures.Write(parsed, terminal, make) : null,
         }));
         return command;
     }

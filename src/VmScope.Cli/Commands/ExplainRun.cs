@@ -1,6 +1,7 @@
 using VmScope.Analysis;
 using VmScope.Cli.Output;
 using VmScope.Cli.Output.Explain;
+using VmScope.Cli.Output.Pictures;
 using VmScope.Sources;
 
 namespace VmScope.Cli.Commands;
@@ -13,7 +14,7 @@ internal static class ExplainRun
         EvidenceBundle bundle = Open(settings.Evidence, settings.Sample, terminal);
         ListExplanation list = Read(bundle, new ExplainOptions
         {
-            KeepAllGaps = settings.Json || settings.By == Grouping.Gap || settings.All,
+            KeepAllGaps = settings.Json || settings.Draw is not null || settings.By == Grouping.Gap || settings.All,
             Address = settings.Address,
         });
         if (settings.Json)
@@ -29,6 +30,7 @@ internal static class ExplainRun
             new ExplainText(list, settings, terminal).Write();
         }
 
+        settings.Draw?.Invoke(terminal, () => WindowPicture.Explained(list));
         foreach (Finding finding in list.Findings)
         {
             if (finding.HasWeight)

@@ -1,3 +1,6 @@
+using VmScope.Cli.Output;
+using VmScope.Cli.Output.Pictures;
+
 namespace VmScope.Cli.Commands;
 
 /// <summary>What a list is summed by.</summary>
@@ -57,4 +60,7 @@ internal sealed record ExplainSettings
     internal ulong? Address { get; init; }
 
     internal string Color { get; init; } = "auto";
+
+    /// <summary>Writes the pictures that were asked for; null when none was.</summary>
+    internal Action<Terminal, Func<Picture>>? Draw { get; init; }
 }

@@ -4,6 +4,7 @@ using System.Numerics;
 using System.Text.Json;
 using VmScope.Analysis;
 using VmScope.Cli.Output;
+using VmScope.Cli.Output.Pictures;
 using VmScope.Kernels;
 using VmScope.Sources;
 
@@ -31,14 +32,17 @@ internal static class FitCommand
             new Example("sudo vmscope fit 4M", "would vmalloc(4 MiB) find room on this machine?"),
             new Example("vmscope fit 256M bundle.tar.gz --ioremap", "a PCI window of 256 MiB, in a collected bundle"),
             new Example("vmscope fit 839680 list.txt --guard-included", "the size of a failure message"));
+        PictureOptions pictures = new(command);
         command.SetAction(parsed => Run(
             parsed.GetValue(size)!, parsed.GetValue(evidence), parsed.GetValue(align), parsed.GetValue(ioremap),
-            parsed.GetValue(guarded), parsed.GetValue(window)!, parsed.GetValue(sample), parsed.GetValue(json), terminal));
+            parsed.GetValue(guarded), parsed.GetValue(window)!, parsed.GetValue(sample), parsed.GetValue(json), terminal,
+            pictures.AnyAsked(parsed) ? make => pictures.Write(parsed, terminal, make) : null));
         return command;
     }
 
     private static int Run(
-        string sizeText, string? evidence, string? alignText, bool isIoremap, bool isGuarded, string window, string? sample, bool json, Terminal terminal)
+        string sizeText, string? evidence, string? alignText, bool isIoremap, bool isGuarded, string window, string? sample, bool json, Terminal terminal,
+        Action<Func<Picture>>? draw)
     {
         ulong size = ParseSize(sizeText, "size");
         ulong align = alignText is null ? 1 : ParseSize(alignText, "alignment");
@@ -53,7 +57,7 @@ internal static class FitCommand
         }
 
         EvidenceBundle bundle = ExplainRun.Open(evidence, sample, terminal);
-        ListExplanation list = ExplainRun.Read(bundle, ExplainOptions.Default);
+        ListExplanation list = ExplainRun.Read(bundle, new ExplainOptions { KeepAllGaps = draw is not null });
         if (list.Addresses != AddressState.Real)
         {
             throw new EvidenceException($"{list.File}: the addresses are not real, so holes cannot be measured.{Environment.NewLine}"
@@ -81,6 +85,7 @@ internal static class FitCommand
             WriteText(list, account, answer, terminal);
         }
 
+        draw?.Invoke(() => WindowPicture.Fitted(list, account, answer));
         return answer.Fits ? ExitCode.Fine : ExitCode.Finding;
     }
 

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using VmScope.Cli.Layouts;
 using VmScope.Cli.Output;
+using VmScope.Cli.Output.Pictures;
 using VmScope.Layout;
 using VmScope.Sources;
 
@@ -32,6 +33,7 @@ internal static class LayoutCommand
             command.Options.Add(option);
         }
 
+        PictureOptions pictures = new(command);
         command.SetAction(parsed =>
         {
             bool isJson = parsed.GetValue(json);
@@ -52,6 +54,11 @@ internal static class LayoutCommand
 
             LayoutInputs inputs = options.Read(parsed, terminal, out EvidenceBundle? evidence);
             Paint paint = new(ColorChoice.Resolve(parsed.GetValue(color)!, terminal));
+            if (swept is not null && pictures.AnyAsked(parsed))
+            {
+                throw new UsageException("--svg and --html draw one layout, --sweep makes many");
+            }
+
             if (swept is not null)
             {
                 LayoutSweep.Run(inputs, swept, parsed.GetValue(csv), terminal, paint);
@@ -90,6 +97,7 @@ internal static class LayoutCommand
                 new LayoutText(layout, terminal, paint, bases).Write();
             }
 
+            pictures.Write(parsed, terminal, () => LayoutPicture.Of(layout));
             return ExitCode.Fine;
         });
         return command.WithExamples(

@@ -32,7 +32,7 @@ internal static class ContentKind
         string? best = votes.Count == 0
             ? null
             : votes.OrderByDescending(vote => vote.Value).ThenBy(vote => vote.Key == EvidenceNames.Dmesg ? 1 : 0).First().Key;
-        if (best == EvidenceNames.Version && lines.Length > 4)
+        if (best == EvidenceNames.Version && (lines.Length > 4 || votes.ContainsKey(EvidenceNames.Dmesg)))
         {
             best = EvidenceNames.Dmesg;
         }

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using VmScope.Kernels;
 using VmScope.Physical;
 using VmScope.Proc;
+using VmScope.Recording;
 
 namespace VmScope.Sources;
 
@@ -121,6 +122,10 @@ public sealed class EvidenceBundle
     /// <exception cref="EvidenceException">Damaged, or nothing vmscope knows.</exception>
     public static EvidenceBundle OpenStream(Stream content, string name) =>
         EvidenceOpener.FromStream(content, name, fileName: null, EvidenceKind.StandardInput, new ArchiveLimits(), new DiagnosticList());
+
+    /// <summary>One sample of a recording as evidence.</summary>
+    public static EvidenceBundle FromSnapshot(RecordedSnapshot snapshot, string name) =>
+        new(new RecordingFiles(snapshot, name), EvidenceKind.Recording, new DiagnosticList());
 
     /// <summary>Whether a file is there; it may still refuse to be read.</summary>
     public bool Has(string name) => _reader.Find(name) is not null;

@@ -53,7 +53,7 @@ internal static class EvidenceOpener
             if (RecordingFormat.IsRecording(sample.AsSpan(0, length)) && unpacked == file)
             {
                 using RecordingReader recording = RecordingReader.Open(path);
-                return new EvidenceBundle(new RecordingFiles(recording, path, diagnostics), EvidenceKind.Recording, diagnostics);
+                return new EvidenceBundle(RecordingFiles.LastOf(recording, path, diagnostics), EvidenceKind.Recording, diagnostics);
             }
 
             if (TarArchive.IsHeader(sample.AsSpan(0, length)))
@@ -89,7 +89,7 @@ internal static class EvidenceOpener
         {
             using RecordingReader recording = RecordingReader.Of(
                 SmallFile.ReadAll(Compression.Unpacked(whole, name), name, KeptInputBytes), name);
-            return new EvidenceBundle(new RecordingFiles(recording, name, diagnostics), EvidenceKind.Recording, diagnostics);
+            return new EvidenceBundle(RecordingFiles.LastOf(recording, name, diagnostics), EvidenceKind.Recording, diagnostics);
         }
 
         if (TarArchive.IsHeader(sample.AsSpan(0, length)))

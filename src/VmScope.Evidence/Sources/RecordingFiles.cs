@@ -3,16 +3,15 @@ using VmScope.Recording;
 
 namespace VmScope.Sources;
 
-/// <summary>The files of a recording's last readable sample.</summary>
-internal sealed class RecordingFiles : EvidenceFiles
+/// <summary>The files of one sample of a recording.</summary>
+internal sealed class RecordingFiles(RecordedSnapshot sample, string name) : EvidenceFiles
 {
-    private readonly RecordedSnapshot _last;
+    internal override string Name => name;
 
-    /// <summary>Takes the last sample.</summary>
-    /// <exception cref="EvidenceException">No sample can be read.</exception>
-    internal RecordingFiles(RecordingReader reader, string name, DiagnosticList diagnostics)
+    /// <summary>The last sample of a recording that can be read.</summary>
+    /// <exception cref="EvidenceException">None can.</exception>
+    internal static RecordingFiles LastOf(RecordingReader reader, string name, DiagnosticList diagnostics)
     {
-        Name = name;
         foreach (string damage in reader.Damage)
         {
             diagnostics.Add(name, 0, "", damage);
@@ -22,28 +21,25 @@ internal sealed class RecordingFiles : EvidenceFiles
         {
             if (reader.Snapshot(i) is { } snapshot)
             {
-                _last = snapshot;
                 if (reader.Count > 1)
                 {
                     diagnostics.Add(name, 0, "", $"a recording of {reader.Count} samples; the one of {snapshot.Time:yyyy-MM-dd HH:mm:ss}Z is used");
                 }
 
-                return;
+                return new RecordingFiles(snapshot, name);
             }
         }
 
         throw new EvidenceException($"{name}: a recording without a readable sample");
     }
 
-    internal override string Name { get; }
+    internal override bool Exists(string path) => sample.File(path) is not null;
 
-    internal override bool Exists(string path) => _last.File(path) is not null;
-
-    internal override string Describe(string path) => $"{Name}, {path}";
+    internal override string Describe(string path) => $"{name}, {path}";
 
     internal override MissingReason TryOpen(string path, out Stream stream)
     {
-        ReadOnlyMemory<byte>? content = _last.File(path);
+        ReadOnlyMemory<byte>? content = sample.File(path);
         stream = content is { } bytes ? Compression.Unpacked(new MemoryStream(bytes.ToArray(), writable: false), path) : Stream.Null;
         return content is null ? MissingReason.Absent : MissingReason.None;
     }

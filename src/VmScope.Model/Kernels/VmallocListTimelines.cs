@@ -42,11 +42,14 @@ public static class VmallocListTimelines
     /// <param name="architecture">The architecture.</param>
     /// <param name="pageShift">log2 of the page size.</param>
     /// <param name="hasPae">Whether a 32-bit x86 kernel uses PAE.</param>
-    public static int IoremapMaxOrder(KernelVersion version, Architecture architecture, int pageShift, bool hasPae) => architecture switch
+    /// <param name="hasSupersections">Whether a 32-bit arm kernel is built without SMP and without LPAE, and so maps 16 MiB at once.</param>
+    /// <remarks>arch/arm/include/asm/memory.h defines 24 only in that case; recorded boots of SMP kernels show 512 KiB steps.</remarks>
+    public static int IoremapMaxOrder(
+        KernelVersion version, Architecture architecture, int pageShift, bool hasPae, bool hasSupersections = false) => architecture switch
     {
         Architecture.X64 => X64IoremapMaxOrder.At(version),
         Architecture.I386 => I386IoremapMaxOrder.At(version) is var order && order == 0 ? 7 + pageShift : hasPae ? 21 : 22,
-        Architecture.Arm => 24,
+        Architecture.Arm => hasSupersections ? 24 : 7 + pageShift,
         Architecture.Arm64 => Arm64IoremapIsHuge.At(version) ? (pageShift == 12 ? 30 : (2 * pageShift) - 3) : 7 + pageShift,
         Architecture.Riscv64 => RiscvIoremapIsHuge.At(version) ? 30 : 7 + pageShift,
         Architecture.Unknown => 7 + pageShift,

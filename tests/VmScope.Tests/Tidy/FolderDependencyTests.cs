@@ -21,7 +21,7 @@ public class FolderDependencyTests
         ["Sources"] = ["Addressing", "Kernels", "Physical", "Vmalloc", "Layout", "Proc", "Recording"],
         ["Traces"] = ["Addressing", "Kernels", "Physical", "Vmalloc", "Layout", "Proc", "Sources"],
         ["Replay"] = ["Addressing", "Kernels", "Physical", "Vmalloc", "Layout", "Machine", "Proc", "Sources", "Traces"],
-        ["Analysis"] = ["Addressing", "Kernels", "Physical", "Vmalloc", "Layout", "Proc", "Sources", "Replay"],
+        ["Analysis"] = ["Addressing", "Kernels", "Physical", "Vmalloc", "Layout", "Proc", "Sources", "Recording", "Replay"],
         ["Lab"] = ["Addressing", "Kernels", "Physical", "Layout", "Paging", "Vmalloc", "Highmem", "Machine"],
     };
 

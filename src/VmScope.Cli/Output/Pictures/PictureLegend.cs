@@ -6,7 +6,7 @@ namespace VmScope.Cli.Output.Pictures;
 /// <summary>One entry of the legend: a pattern and who it stands for.</summary>
 /// <param name="Style">Index of the pattern: the id of its definition and its place in the legend.</param>
 /// <param name="Name">Who or what it stands for.</param>
-/// <param name="Bytes">Bytes drawn in it, over all bars.</param>
+/// <param name="Bytes">Bytes drawn in it, in the bar that has most.</param>
 internal sealed record LegendEntry(int Style, string Name, ulong Bytes);
 
 /// <summary>Decides which owner gets which pattern: the largest ones get their own, the rest share one.</summary>
@@ -29,18 +29,34 @@ internal sealed class PictureLegend
 
     internal PictureLegend(Picture picture)
     {
+        // Bars often show the same addresses twice (then and now, to scale and in order): the fullest bar counts.
         Dictionary<string, ulong> bytesOfOwner = new(StringComparer.Ordinal);
         ulong[] bytesOfStyle = new ulong[Styles];
-        foreach (PicturePiece piece in picture.Bars.SelectMany(bar => bar.Pieces))
+        foreach (PictureBar bar in picture.Bars)
         {
-            if (piece.Kind == PieceKind.Owned)
+            Dictionary<string, ulong> ofOwner = new(StringComparer.Ordinal);
+            ulong[] ofStyle = new ulong[Styles];
+            foreach (PicturePiece piece in bar.Pieces)
             {
-                bytesOfOwner[piece.Owner] = SaturatingAdd(bytesOfOwner.GetValueOrDefault(piece.Owner), piece.SizeBytes);
+                if (piece.Kind == PieceKind.Owned)
+                {
+                    ofOwner[piece.Owner] = SaturatingAdd(ofOwner.GetValueOrDefault(piece.Owner), piece.SizeBytes);
+                }
+                else
+                {
+                    int style = StyleOfKind(piece.Kind);
+                    ofStyle[style] = SaturatingAdd(ofStyle[style], piece.SizeBytes);
+                }
             }
-            else
+
+            foreach ((string owner, ulong bytes) in ofOwner)
             {
-                int style = StyleOfKind(piece.Kind);
-                bytesOfStyle[style] = SaturatingAdd(bytesOfStyle[style], piece.SizeBytes);
+                bytesOfOwner[owner] = Math.Max(bytesOfOwner.GetValueOrDefault(owner), bytes);
+            }
+
+            for (int style = 0; style < Styles; style++)
+            {
+                bytesOfStyle[style] = Math.Max(bytesOfStyle[style], ofStyle[style]);
             }
         }
 

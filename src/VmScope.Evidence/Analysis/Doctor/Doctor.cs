@@ -1,0 +1,634 @@
+using System.Globalization;
+using VmScope.Kernels;
+using VmScope.Layout;
+using VmScope.Proc;
+using VmScope.Sources;
+using VmScope.Vmalloc;
+
+namespace VmScope.Analysis;
+
+/// <summary>Finds out why a request for kernel addresses failed, and what helps.</summary>
+/// <remarks>
+/// Works from whatever there is: one message; sharper with the boot log's layout or meminfo; exact with the list of
+/// areas, the configuration and the command line.
+/// </remarks>
+public sealed class Doctor
+{
+    /// <summary>Bus numbers of a PCI domain.</summary>
+    private const int PciBuses = 256;
+
+    private readonly EvidenceBundle _bundle;
+    private readonly DoctorOptions _options;
+    private readonly DmesgReport? _dmesg;
+    private readonly LogReading? _log;
+    private readonly string _logName;
+    private readonly string _architecture;
+    private readonly KernelLayout? _layout;
+    private readonly LayoutInputs? _inputs;
+    private readonly List<DoctorStatement> _statements = [];
+    private List<FailedRequest> _requests = [];
+    private ListExplanation? _list;
+
+    private Doctor(EvidenceBundle bundle, DoctorOptions options)
+    {
+        (_bundle, _options) = (bundle, options);
+        _dmesg = bundle.Dmesg;
+        _logName = bundle.Describe("dmesg");
+        if (_dmesg is not null && bundle.TryOpen("dmesg", out Stream stream))
+        {
+            using (stream)
+            {
+                _log = LogReading.Read(stream, _logName, _dmesg.Failures);
+            }
+        }
+
+        _architecture = ArchitectureName();
+        (_inputs, _layout) = Predict();
+    }
+
+    /// <summary>Examines evidence.</summary>
+    /// <exception cref="EvidenceException">There is nothing to examine, or it cannot be read.</exception>
+    public static DoctorReport Examine(EvidenceBundle bundle, DoctorOptions options) => new Doctor(bundle, options).Run();
+
+    private DoctorReport Run()
+    {
+        bool hasList = _bundle.Missing("vmallocinfo") == MissingReason.None;
+        if (_dmesg is null && !hasList && _bundle.Meminfo is null)
+        {
+            throw new EvidenceException($"{_bundle.Name}: neither a kernel log nor a list of areas nor meminfo to examine");
+        }
+
+        _requests = _log is null ? [] : new FailedRequests(_log, _architecture, _bundle.PageSize.Bytes, _layout, _bundle.Config).Collect(_dmesg!.Failures);
+        FailedRequest? main = MainRequest();
+        bool isCorrupt = _dmesg?.Failures.Any(failure => failure.Kind is VmallocFailureKind.BadFree or VmallocFailureKind.Overlap) == true;
+        if (hasList)
+        {
+            _list = ReadList(main);
+        }
+        else if (_bundle.Kind == EvidenceKind.LiveMachine)
+        {
+            _statements.Add(new DoctorStatement(_bundle.WhyMissing("vmallocinfo"), Sureness.Printed));
+        }
+
+        DoctorReport report = main is null ? WithoutFailure() : WithFailure(main);
+        if (isCorrupt && report.Severity != DoctorSeverity.Serious)
+        {
+            report = report with
+            {
+                Verdict = DoctorVerdict.Corrupt,
+                Severity = DoctorSeverity.Serious,
+                Summary = "Something freed what was no area, or the kernel's own books disagree: a bug in a driver or in the kernel, not a lack of room.",
+            };
+        }
+
+        return report with
+        {
+            Requests = [.. _requests],
+            Statements = [.. report.Statements, .. _statements],
+            Findings = _list is null ? [] : [.. _list.Findings],
+            List = _list,
+        };
+    }
+
+    private string ArchitectureName() =>
+        _options.Architecture is { } told ? Normal(told)
+        : _bundle.Architecture != Architecture.Unknown ? _bundle.Architecture.Name()
+        : _log?.ArchitectureHint ?? "unknown";
+
+    private static string Normal(string name) => Architectures.Parse(name) is var known && known != Architecture.Unknown
+        ? known.Name()
+        : name.ToLowerInvariant() switch
+        {
+            "powerpc" or "ppc32" or "ppc" => "ppc",
+            "hppa" or "parisc" => "parisc",
+            var other => other,
+        };
+
+    private (LayoutInputs?, KernelLayout?) Predict()
+    {
+        if (_bundle.Kernel is null || Architectures.Parse(_architecture) == Architecture.Unknown)
+        {
+            return (null, null);
+        }
+
+        try
+        {
+            LayoutInputs inputs = _bundle.Architecture == Architecture.Unknown
+                ? new LayoutInputs(new KernelDescription(_bundle.Kernel, Architectures.Parse(_architecture))
+                {
+                    Config = _bundle.Config,
+                    CommandLine = _bundle.CommandLine ?? KernelCommandLine.Empty,
+                })
+                { Memory = _bundle.MemoryMap }
+                : _bundle.Inputs.ToLayoutInputs(_bundle.Name);
+            if (inputs.Memory is null && inputs.RamBytes is null)
+            {
+                return (null, null);
+            }
+
+            return LayoutPredictor.Predict(inputs) is LayoutAnswer.Predicted predicted ? (inputs, predicted.Layout) : (inputs, null);
+        }
+        catch (EvidenceException)
+        {
+            return (null, null);
+        }
+    }
+
+    /// <summary>The request that decides: the last one that wanted addresses; of those without, the last that is not harmless.</summary>
+    private FailedRequest? MainRequest() =>
+        _requests.LastOrDefault(request => request.Window != FailedWindow.None && HarmlessReason(request) is null)
+        ?? _requests.LastOrDefault(request => request.Window == FailedWindow.None && HarmlessReason(request) is null)
+        ?? _requests.LastOrDefault();
+
+    private ListExplanation? ReadList(FailedRequest? main)
+    {
+        if (!_bundle.TryOpen("vmallocinfo", out Stream stream))
+        {
+            return null;
+        }
+
+        ExplainFacts facts = ExplainFacts.From(_bundle);
+        if (facts.Architecture == Architecture.Unknown)
+        {
+            facts = facts with { Architecture = Architectures.Parse(_architecture) };
+        }
+
+        if (main?.Range is { } range)
+        {
+            // The kernel printed the bounds itself: nothing computed is better.
+            (ulong, ulong) bounds = (range.Start.Value, unchecked(range.Start.Value + range.SizeBytes));
+            facts = main.Window is FailedWindow.Modules or FailedWindow.Bpf ? facts with { BootLogModules = bounds }
+                : main.Window == FailedWindow.Vmalloc ? facts with { BootLogVmalloc = bounds }
+                : facts;
+        }
+
+        using (stream)
+        {
+            return ListExplanation.Read(stream, _bundle.Describe("vmallocinfo"), facts, new ExplainOptions { KeepAllGaps = true }, _bundle.Name);
+        }
+    }
+
+    private DoctorReport Base(DoctorVerdict verdict, DoctorSeverity severity, string summary) => new()
+    {
+        Source = _bundle.Name,
+        Kernel = _bundle.Kernel?.Release,
+        Architecture = _architecture == "unknown" && _list is { ArchitectureWasTold: false, Architecture: not Architecture.Unknown } ? _list.Architecture.Name() : _architecture,
+        Verdict = verdict,
+        Severity = severity,
+        Summary = summary,
+    };
+
+    private DoctorReport WithoutFailure()
+    {
+        OtherMessages();
+        Finding? worst = _list?.Findings.FirstOrDefault(finding => finding.HasWeight);
+        AddListStatements(_list?.Vmalloc);
+        bool isRefused = _log is { Events.Count: > 0 } log && log.Events.Any(found => found.Kind is LogEventKind.EarlyMapping or LogEventKind.PercpuIllegalSize);
+        DoctorReport report = worst is null
+            ? isRefused
+                ? Base(DoctorVerdict.ImpossibleSize, DoctorSeverity.Serious, "A request was refused before any address was looked for; the messages below say which.")
+                : _log is { Events.Count: > 0 }
+                    ? Base(DoctorVerdict.OutOfPages, DoctorSeverity.Notice, "No request for kernel addresses failed; the log tells of failures of another kind.")
+                    : Base(DoctorVerdict.Healthy, DoctorSeverity.None, Healthy())
+            : Base(VerdictOf(worst), DoctorSeverity.Serious, $"Nothing has failed, but: {FirstSentence(worst.Text)}");
+        return WithNumbers(report, _list?.Vmalloc, null);
+    }
+
+    private string Healthy() => (_dmesg, _list) switch
+    {
+        (not null, not null) => "Healthy: the log holds no failed request for addresses, and the list of areas shows nothing wrong.",
+        (not null, null) => "Healthy as far as the log tells: it holds no failed request for addresses. A list of areas would show what is coming.",
+        (null, not null) => "Healthy as far as the list tells: nothing in it is wrong. A kernel log would show whether a request failed.",
+        _ => "Nothing wrong in the little there is.",
+    };
+
+    private static DoctorVerdict VerdictOf(Finding finding) => finding.Id switch
+    {
+        "overlap" or "wrong-size" => DoctorVerdict.Corrupt,
+        "no-room" or "fragmented" => DoctorVerdict.NearlyFull,
+        _ => DoctorVerdict.LeakSuspect,
+    };
+
+    private DoctorReport WithFailure(FailedRequest main)
+    {
+        if (HarmlessReason(main) is { } harmless)
+        {
+            _statements.Add(new DoctorStatement($"{Quoted(main)}: {harmless}", Sureness.Derived, _logName, main.Line));
+            OtherMessages();
+            Finding? worst = _list?.Findings.FirstOrDefault(finding => finding.HasWeight);
+            AddListStatements(_list?.Vmalloc);
+            DoctorReport calm = worst is null
+                ? Base(DoctorVerdict.Harmless, DoctorSeverity.Harmless, $"Harmless: {harmless}")
+                : Base(VerdictOf(worst), DoctorSeverity.Serious, $"The message is harmless ({harmless}), but: {FirstSentence(worst.Text)}");
+            return WithNumbers(calm with { Request = main }, _list?.Vmalloc, null);
+        }
+
+        if (main.Window == FailedWindow.None)
+        {
+            return WithoutAddresses(main);
+        }
+
+        WindowAccount? account = AccountOf(main.Window);
+        AddressWindow? window = account?.Window ?? WindowBounds(main);
+        LogEvent? pci = PciWindow(main);
+        FitRequest? fit = main.SearchedBytes is { } searched ? Fit(searched, main.IsIoremap || pci is not null) : null;
+        FitAnswer? answer = fit is not null && account is not null && _list is not null ? FitCheck.Ask(_list, account, fit) : null;
+        (DoctorVerdict verdict, string why) = Judge(main, window, account, answer);
+        StateRequest(main);
+        StateWindow(window, account, answer);
+        bool isThenAndNow = answer is { Fits: true };
+        VmallocCure? cure = FindCure(main, fit, isThenAndNow && pci is null ? null : account, pci is null ? 1 : PciBuses);
+        StateCure(main, cure, answer);
+        StatePci(pci, fit);
+        StateLargest(main, isThenAndNow ? null : account);
+        AddListStatements(account);
+        OtherMessages();
+        string head = $"{DoctorWords.Phrase(main.Window)} {why}";
+        string summary = $"{char.ToUpperInvariant(head[0])}{head[1..]}.{CureSummary(main, cure)}";
+        DoctorReport report = Base(verdict, DoctorSeverity.Serious, summary) with { Request = main, Cure = cure, Window = window };
+        return WithNumbers(report, account, answer);
+    }
+
+    private DoctorReport WithoutAddresses(FailedRequest main)
+    {
+        bool tooLarge = _dmesg!.Failures.Any(failure => failure.Line == main.Line && failure.Kind == VmallocFailureKind.ExceedsTotalPages);
+        StateRequest(main);
+        string summary;
+        if (tooLarge)
+        {
+            summary = $"The request ({Size0(main.Bytes)}) is larger than the machine's memory; the kernel refuses it before it looks for addresses. No vmalloc= changes that: the size is a bug or an overflow of whoever asked{(main.Process is { } process ? $" ({process})" : "")}.";
+        }
+        else
+        {
+            summary = $"Addresses were there, pages of memory were not: the request ({Size0(main.Bytes)}) ran out of physical memory. vmalloc= does nothing for this.";
+        }
+
+        AddListStatements(_list?.Vmalloc);
+        OtherMessages();
+        DoctorReport report = Base(tooLarge ? DoctorVerdict.ImpossibleSize : DoctorVerdict.OutOfPages, DoctorSeverity.Serious, summary) with { Request = main };
+        return WithNumbers(report, _list?.Vmalloc, null);
+    }
+
+    /// <summary>Why a message does no harm; null when it may.</summary>
+    private string? HarmlessReason(FailedRequest request)
+    {
+        if (request.Window == FailedWindow.None && PageOrder(request.Text) is > 0 and int order)
+        {
+            return string.Create(CultureInfo.InvariantCulture, $"the first of two tries, with pages of order {order}; the kernel repeats it with single pages at once, and says so again if that fails too.");
+        }
+
+        if (request.Bytes == 0)
+        {
+            return "a request of 0 bytes. Empty sections of modules ask like this, and get nothing because they need nothing.";
+        }
+
+        if (request.Text.Contains("Retrying", StringComparison.Ordinal))
+        {
+            return "the kernel says that it tries again.";
+        }
+
+        return request.Window switch
+        {
+            FailedWindow.Modules when _architecture == "ppc" =>
+                "the first of two tries. 32-bit powerpc looks for a module's memory near the kernel's text first, then anywhere; if the module loaded, nothing is wrong.",
+            FailedWindow.Modules when _architecture == "arm" && _bundle.Config.IsSet("ARM_MODULE_PLTS") == true =>
+                "the first of two tries. With ARM_MODULE_PLTS a module that finds no room in the module window goes to the vmalloc window; if it loaded, nothing is wrong.",
+            _ => null,
+        };
+    }
+
+    private static int? PageOrder(string text)
+    {
+        const string mark = "page order ";
+        int at = text.IndexOf(mark, StringComparison.Ordinal);
+        if (at < 0)
+        {
+            return null;
+        }
+
+        int end = at + mark.Length;
+        while (end < text.Length && char.IsAsciiDigit(text[end]))
+        {
+            end++;
+        }
+
+        return int.TryParse(text.AsSpan(at + mark.Length, end - at - mark.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int order) ? order : null;
+    }
+
+    private WindowAccount? AccountOf(FailedWindow window) => _list is null || _list.Addresses != AddressState.Real ? null : window switch
+    {
+        FailedWindow.Modules or FailedWindow.Bpf => _list.Windows.Find(account => account.Window.Name == "modules"),
+        FailedWindow.Vmalloc or FailedWindow.Percpu => _list.Vmalloc,
+        FailedWindow.Unknown => _list.Windows.Count == 1 ? _list.Vmalloc : null,
+        _ => null,
+    };
+
+    private AddressWindow? WindowBounds(FailedRequest main)
+    {
+        string name = main.Window is FailedWindow.Modules or FailedWindow.Bpf ? "modules" : "vmalloc";
+        if (main.Range is { } range)
+        {
+            return new AddressWindow(main.Window == FailedWindow.FixedRange ? "fixed-range" : name, range.Start.Value, range.SizeBytes, "printed in the failure message", Sureness.Printed);
+        }
+
+        if (_dmesg?.LayoutOf(name) is { Start: { } start, End: { } end } && end.Value > start.Value)
+        {
+            return new AddressWindow(name, start.Value, end.Value - start.Value + (end.Value & 1), "printed in the boot log's memory layout", Sureness.Printed);
+        }
+
+        if (main.Window is FailedWindow.Modules or FailedWindow.Bpf)
+        {
+            return _layout?.FindRegion("modules") is { IsBounds: false } modules
+                ? new AddressWindow(name, modules.Range.Start.Value, modules.Range.SizeBytes, "computed from this kernel's version, configuration and memory", Sureness.Derived)
+                : null;
+        }
+
+        return main.Window is FailedWindow.Vmalloc or FailedWindow.Percpu && _layout is not null
+            && (_bundle.Meminfo?.VmallocTotalKiB is not { } total || total == _layout.VmallocTotalKiB)
+            ? new AddressWindow(name, _layout.Vmalloc.Start.Value, _layout.Vmalloc.SizeBytes, "computed from this kernel's version, configuration and memory", Sureness.Derived)
+            : null;
+    }
+
+    /// <summary>The window's size, also where its place is not known.</summary>
+    private ulong? WindowBytes(FailedRequest main, AddressWindow? window) => window?.Bytes
+        ?? (main.Window is FailedWindow.Vmalloc or FailedWindow.Percpu or FailedWindow.Unknown && !Is64Bit ? _bundle.Meminfo?.VmallocTotalKiB * 1024 : null);
+
+    private bool Is64Bit => Architectures.Parse(_architecture).Is64Bit();
+
+    private (DoctorVerdict, string) Judge(FailedRequest main, AddressWindow? window, WindowAccount? account, FitAnswer? answer)
+    {
+        if (main.SearchedBytes is not { } searched)
+        {
+            return (DoctorVerdict.NoRoom, "had no room for a request whose size the message does not give");
+        }
+
+        if (WindowBytes(main, window) is { } whole && searched > whole)
+        {
+            return (DoctorVerdict.LargerThanWindow, $"has {Grouped(whole)} bytes in all, and {Grouped(searched)} were asked for (guard page included): {Grouped(searched - whole)} more than the whole window");
+        }
+
+        if (account is null || answer is null)
+        {
+            string size = WindowBytes(main, window) is { } bytes ? $" of {Grouped(bytes)} bytes" : "";
+            string missing = _list is { Addresses: not AddressState.Real } ? "its list has no real addresses, so holes cannot be measured" : "how full it was, only /proc/vmallocinfo shows";
+            return (DoctorVerdict.NoRoom, $"{(size.Length > 0 ? $"({size[4..]}) " : "")}had no hole of {Grouped(searched)} bytes (guard page included); {missing}");
+        }
+
+        if (answer.Fits)
+        {
+            return (DoctorVerdict.NoRoom, $"had no hole of {Grouped(searched)} bytes when the request failed; in the list, taken at another moment, the largest has {Grouped(answer.LargestHoleBytes)}");
+        }
+
+        ulong free = Free(account);
+        string holes = $"the largest hole has {Grouped(answer.LargestHoleBytes)} bytes and {Grouped(searched)} were asked for (guard page included): short by {Grouped(answer.ShortByBytes)}";
+        return free >= searched
+            ? (DoctorVerdict.Fragmentation, $"is fragmented: {Grouped(free)} bytes are free in {account.Holes} holes, but {holes}")
+            : (DoctorVerdict.Exhausted, $"is full: {Grouped(free)} bytes are free in {account.Holes} holes; {holes}");
+    }
+
+    private static ulong Free(WindowAccount account) => account.FreeBytes + account.BytesByGapKind[(int)GapKind.Unpurged];
+
+    private void StateRequest(FailedRequest main)
+    {
+        string times = main.Repeats > 1 ? string.Create(CultureInfo.InvariantCulture, $" ({main.Repeats} times)") : "";
+        _statements.Add(new DoctorStatement($"{Quoted(main)}{times}.", Sureness.Printed, _logName, main.Line));
+        if (main.Window != FailedWindow.None)
+        {
+            _statements.Add(new DoctorStatement($"It was {DoctorWords.Phrase(main.Window)}: {main.WindowReason}.", main.WindowCertainty, _logName, main.Line));
+        }
+
+        if (main.Bytes is { } bytes && main.Window != FailedWindow.None)
+        {
+            _statements.Add(new DoctorStatement(main.GuardIncluded
+                ? $"This message gives the size that was looked for, guard page included: {Grouped(bytes)} bytes, so {Grouped(bytes - Math.Min(bytes, _bundle.PageSize.Bytes))} of use."
+                : $"This message gives the size that was asked for, {Grouped(bytes)} bytes; looked for were {Grouped(main.SearchedBytes ?? bytes)}, rounded to pages and with the guard page.", Sureness.Derived, _logName, main.Line));
+        }
+
+        if (main.Text.Contains("use vmalloc=", StringComparison.Ordinal) && (main.Window is not (FailedWindow.Vmalloc or FailedWindow.Percpu or FailedWindow.Unknown) || Advice.HasVmallocOption(_architecture) == false))
+        {
+            _statements.Add(new DoctorStatement("The message ends in advice to use vmalloc=; the kernel prints that for every window and on every architecture, and here it is wrong.", Sureness.Derived, _logName, main.Line));
+        }
+    }
+
+    private void StateWindow(AddressWindow? window, WindowAccount? account, FitAnswer? answer)
+    {
+        if (window is not null)
+        {
+            _statements.Add(new DoctorStatement($"The {window.Name} window is {Hex(window.Start)} - {Hex(window.EndExclusive)}, {Grouped(window.Bytes)} bytes ({window.Source}).", window.Sureness));
+        }
+        else if (_bundle.Meminfo?.VmallocTotalKiB is { } total && !Is64Bit)
+        {
+            _statements.Add(new DoctorStatement($"The vmalloc window has {Grouped(total)} kB.", Sureness.Printed, _bundle.Describe("meminfo")));
+        }
+
+        if (account is not null && answer is not null)
+        {
+            _statements.Add(new DoctorStatement($"Areas hold {Grouped(account.CoveredBytes)} bytes; {Grouped(Free(account))} are free in {account.Holes} holes, the largest {Grouped(answer.LargestHoleBytes)}.", Sureness.Printed, _list!.File));
+            foreach (string note in answer.Notes)
+            {
+                _statements.Add(new DoctorStatement(note, Sureness.Derived, _list.File));
+            }
+        }
+    }
+
+    /// <summary>What was searched for, with the alignment an ioremap of that size has on this kernel.</summary>
+    private FitRequest Fit(ulong searchedBytes, bool isIoremap)
+    {
+        ulong page = _bundle.PageSize.Bytes;
+        if (!isIoremap || searchedBytes <= page || _bundle.Kernel is not { } kernel)
+        {
+            return new FitRequest(searchedBytes, IncludesGuard: true);
+        }
+
+        int order = VmallocListTimelines.IoremapMaxOrder(kernel.Version, Architectures.Parse(_architecture),
+            System.Numerics.BitOperations.Log2(page), _bundle.Config.IsSet("X86_PAE") == true,
+            hasSupersections: _bundle.Config.IsSet("SMP") == false && _bundle.Config.IsSet("ARM_LPAE") != true);
+        return new FitRequest(searchedBytes, AreaSizing.IoremapAlignBytes(VmallocTimelines.At(kernel.Version), searchedBytes - page, page, order), IsIoremap: true, IncludesGuard: true);
+    }
+
+    /// <summary>A PCI host bridge that could not map its configuration window, in the lines behind a failure.</summary>
+    private LogEvent? PciWindow(FailedRequest main) =>
+        _log?.Events.FirstOrDefault(found => found.Kind == LogEventKind.PciWindow && found.Line > main.Line && found.Line - main.Line <= 4);
+
+    private void StatePci(LogEvent? pci, FitRequest? asked)
+    {
+        if (pci is null || asked is null)
+        {
+            return;
+        }
+
+        ulong stride = Align.Up(asked.SizeBytes, asked.AlignBytes);
+        _statements.Add(new DoctorStatement(
+            $"On 32 bits the driver maps the configuration space of each bus number by itself: up to {PciBuses} mappings of {Grouped(asked.SizeBytes)} bytes, each aligned to {Grouped(asked.AlignBytes)} and so {Grouped(stride)} bytes from the next, {Grouped(stride * PciBuses)} in all. It gave back what it had mapped when one was refused, which is why the list has room again.",
+            Sureness.Derived, _logName, pci.Line));
+    }
+
+    /// <summary>The largest request that was refused may need more than the one that decided.</summary>
+    private void StateLargest(FailedRequest main, WindowAccount? account)
+    {
+        FailedRequest? largest = _requests.Where(request => request.Window == main.Window && request.SearchedBytes > main.SearchedBytes).MaxBy(request => request.SearchedBytes);
+        if (largest?.SearchedBytes is not { } bytes || FindCure(largest, Fit(bytes, largest.IsIoremap), account, 1) is not { } cure)
+        {
+            return;
+        }
+
+        _statements.Add(new DoctorStatement($"The largest of the requests refused, {Grouped(bytes)} bytes, needs vmalloc={cure.Value}.", cure.IsProved ? Sureness.Derived : Sureness.Assumed, _logName, largest.Line));
+    }
+
+    private VmallocCure? FindCure(FailedRequest main, FitRequest? fit, WindowAccount? account, int count)
+    {
+        bool applies = main.Window is FailedWindow.Vmalloc or FailedWindow.Percpu && Advice.HasVmallocOption(_architecture) == true;
+        if (!applies || fit is null || _inputs is null || _layout is null)
+        {
+            return null;
+        }
+
+        ulong used = account is null && _bundle.Kernel is { } kernel
+            && VmallocMeminfoTimelines.Used.At(kernel.Version) is not (VmallocUsedMeaning.AlwaysZero or VmallocUsedMeaning.NotPrinted)
+            ? (_bundle.Meminfo?.VmallocUsedKiB ?? 0) * 1024
+            : 0;
+        return new CureSearch(_inputs, _layout, account is null ? null : _list, account).Find(fit, _options.MarginBytes, used, count);
+    }
+
+    private void StateCure(FailedRequest main, VmallocCure? cure, FitAnswer? answer)
+    {
+        _statements.AddRange(Advice.For(main.Window, _architecture, _bundle.Config, main));
+        bool applies = main.Window is FailedWindow.Vmalloc or FailedWindow.Percpu && Advice.HasVmallocOption(_architecture) == true;
+        if (!applies)
+        {
+            return;
+        }
+
+        if (cure is null)
+        {
+            _statements.Add(_layout is null
+                ? new DoctorStatement("Which value of vmalloc= is enough cannot be computed: the kernel's version and the machine's memory are not both in the evidence (dmesg from the boot on, or version and iomem).", Sureness.Derived)
+                : main.SearchedBytes is null
+                    ? new DoctorStatement("Which value of vmalloc= is enough cannot be computed: the message gives no size.", Sureness.Derived)
+                    : new DoctorStatement("No value of vmalloc= makes the window large enough for this request on this machine. What is left: fewer mappings, another split between user and kernel (VMSPLIT_2G, VMSPLIT_1G), or a 64-bit kernel.", Sureness.Derived));
+            return;
+        }
+
+        string margin = cure.MarginBytes > 0 ? $", with {Grouped(cure.MarginBytes)} bytes to spare in one piece" : "";
+        _statements.Add(new DoctorStatement(cure.IsProved
+            ? $"vmalloc={cure.Value} is the smallest value in whole MiB that takes the request{margin} (to the page: {Grouped(cure.ExactBytes / 1024)}K). Proof: in the layout predicted for it, all areas of the list and the request were placed by the rule of this kernel, and again with every hole of now kept."
+            : main.SearchedBytes > cure.Before?.Vmalloc.SizeBytes
+                ? $"vmalloc={cure.Value} is the least in whole MiB that can hold the request at all{margin}; what else lies in the window adds to it, and /proc/vmallocinfo would say how much."
+                : $"vmalloc={cure.Value} is enough whatever lies in the window now: it adds as much as was asked for{margin}. A smaller value may do; /proc/vmallocinfo would make this exact.", cure.IsProved ? Sureness.Derived : Sureness.Assumed));
+        ulong? lowFree = _bundle.Meminfo?.Value("LowFree") ?? (_bundle.Meminfo is { } meminfo && meminfo.HighTotalKiB is null ? meminfo.MemFreeKiB : null);
+        _statements.AddRange(Advice.Costs(cure, lowFree));
+        if (answer is not null && cure.MarginBytes == 0)
+        {
+            _statements.Add(new DoctorStatement("The next request fails again soon when the window stays as full: --margin finds the value that leaves room in one piece.", Sureness.Derived));
+        }
+    }
+
+    private string CureSummary(FailedRequest main, VmallocCure? cure)
+    {
+        if (cure is not null)
+        {
+            return $" vmalloc={cure.Value} is the smallest value that {(cure.IsProved ? "works" : "could work")}; it costs {SizeText(cure.LowmemLostBytes)} of lowmem.";
+        }
+
+        return main.Window switch
+        {
+            FailedWindow.Vmalloc or FailedWindow.Percpu when Advice.HasVmallocOption(_architecture) == true => _layout is null ? " vmalloc= applies here; which value is enough needs the kernel's version and memory." : " No value of vmalloc= is enough.",
+            FailedWindow.Unknown => " Whether vmalloc= helps is open until the architecture is known.",
+            FailedWindow.Vmalloc or FailedWindow.Percpu or FailedWindow.FixedRange => $" vmalloc= is not available on {_architecture}.",
+            _ => " vmalloc= does nothing for it.",
+        };
+    }
+
+    /// <summary>What the list shows of holders, laziness and ioremap.</summary>
+    private void AddListStatements(WindowAccount? account)
+    {
+        if (_list is null)
+        {
+            return;
+        }
+
+        foreach (OwnerRow owner in _list.Owners.Take(3))
+        {
+            _statements.Add(new DoctorStatement(string.Create(CultureInfo.InvariantCulture, $"{owner.FullName} holds {owner.Totals.Bytes:N0} bytes in {owner.Totals.Areas} {(owner.Totals.Areas == 1 ? "area" : "areas")}{(owner.Known is { } known ? $" ({known.Meaning})" : "")}."), Sureness.Printed, _list.File));
+        }
+
+        ulong ioremap = account is null ? _list.Kinds[(int)ListedKind.Ioremap].Bytes : account.BytesByKind[(int)ListedKind.Ioremap];
+        if (ioremap > 0)
+        {
+            _statements.Add(new DoctorStatement($"{Grouped(ioremap)} bytes{(ioremap >= 1_000_000 ? $" ({ioremap / 1_000_000.0:0.0} MB)" : "")} of it are ioremap: device registers and tables that VmallocUsed in meminfo does not count from 5.3 on, and that no purge returns.", Sureness.Printed, _list.File));
+        }
+
+        if (_list.Unpurged.Areas > 0)
+        {
+            _statements.Add(new DoctorStatement($"{Grouped(_list.Unpurged.Bytes)} bytes in {_list.Unpurged.Areas} rows are freed and wait for a purge; the kernel purges before it refuses, so they are counted as free here.", Sureness.Printed, _list.File));
+        }
+    }
+
+    /// <summary>Messages that did not decide: other requests, other failures, suppressed counts.</summary>
+    private void OtherMessages()
+    {
+        foreach (FailedRequest other in _requests)
+        {
+            if (!_statements.Exists(statement => statement.Line == other.Line && statement.File == _logName))
+            {
+                string verdict = HarmlessReason(other) is { } harmless ? $": {harmless}" : $" ({DoctorWords.Phrase(other.Window)})";
+                _statements.Add(new DoctorStatement($"Also: {Quoted(other)}{verdict}", other.WindowCertainty, _logName, other.Line));
+            }
+        }
+
+        foreach (VmallocFailure failure in _dmesg?.Failures ?? [])
+        {
+            if (failure.Kind is VmallocFailureKind.BadFree or VmallocFailureKind.Overlap)
+            {
+                _statements.Add(new DoctorStatement(failure.Kind == VmallocFailureKind.BadFree
+                    ? $"\"{failure.Text}\": something freed an address that is no area, a bug of the caller it names."
+                    : $"\"{failure.Text}\": a freed range overlaps a free one. The kernel's own books are wrong.", Sureness.Printed, _logName, failure.Line));
+            }
+        }
+
+        foreach (LogEvent found in (_log?.Events ?? []).Take(20))
+        {
+            _statements.Add(new DoctorStatement(found.Kind switch
+            {
+                LogEventKind.PageAllocation => string.Create(CultureInfo.InvariantCulture, $"\"{found.Text}\": physical memory in {1L << (int)Math.Min(found.Number, 40)} contiguous pages was not to be had; address windows and vmalloc= have no part in it."),
+                LogEventKind.PercpuIllegalSize => $"\"{found.Text}\": a per-CPU allocation has at most 32,768 bytes (PCPU_MIN_UNIT_SIZE); the caller asks for too much, whatever is free.",
+                LogEventKind.EarlyMapping => $"\"{found.Text}\": the few slots of early_ioremap were all taken, before there was a vmalloc area; vmalloc= does nothing for it.",
+                _ => $"\"{found.Text}\": a PCI configuration window could not be mapped; each bus number takes 1 MiB of the vmalloc window, on 32 bits up to 256 MiB in one piece.",
+            }, Sureness.Printed, _logName, found.Line));
+        }
+
+        foreach (SuppressedMessages suppressed in _dmesg?.Suppressed ?? [])
+        {
+            _statements.Add(new DoctorStatement($"{Grouped(suppressed.Count)} more messages of {suppressed.Function} were not printed: failures are counted, not listed, once they come fast.", Sureness.Printed, _logName, suppressed.Line));
+        }
+    }
+
+    private static DoctorReport WithNumbers(DoctorReport report, WindowAccount? account, FitAnswer? answer) => account is null ? report : report with
+    {
+        Account = account,
+        Window = account.Window,
+        UsedBytes = account.CoveredBytes,
+        FreeBytes = Free(account),
+        Holes = account.Holes,
+        LargestHoleBytes = answer?.LargestHoleBytes ?? Math.Max(account.LargestHole.Bytes, account.LargestHoleAfterPurge.Bytes),
+        ShortByBytes = answer?.ShortByBytes,
+    };
+
+    private static string Quoted(FailedRequest request) => $"\"{request.Text}\"";
+
+    private static string FirstSentence(string text)
+    {
+        int end = text.IndexOf(". ", StringComparison.Ordinal);
+        return end < 0 ? text : text[..(end + 1)];
+    }
+
+    private string Hex(ulong address) => Is64Bit || address > uint.MaxValue ? $"0x{address:x16}" : $"0x{address:x8}";
+
+    private static string Grouped(ulong value) => value.ToString("N0", CultureInfo.InvariantCulture);
+
+    private static string Grouped(long value) => value.ToString("N0", CultureInfo.InvariantCulture);
+
+    private static string Size0(ulong? bytes) => bytes is { } known ? $"{Grouped(known)} bytes" : "no size given";
+
+    private static string SizeText(ulong bytes) => bytes % Size.MiB == 0 ? $"{Grouped(bytes / Size.MiB)} MiB" : $"{Grouped(bytes / 1024)} KiB";
+}

@@ -1,0 +1,104 @@
+using System.Text.Json;
+using VmScope.Analysis;
+using VmScope.Sources;
+using VmScope.Tests.Support;
+
+namespace VmScope.Tests.Analysis;
+
+/// <summary>Lists too long for a catalogue file, built from the figures of public reports.</summary>
+public sealed class DoctorListTests : IDisposable
+{
+    private const ulong WindowStart = 0xf1000000;
+    private const ulong WindowEnd = 0xf5110000;
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("vmscope-doctor");
+
+    public void Dispose() => _folder.Delete(recursive: true);
+
+    /// <summary>
+    /// A PowerMac with KASAN (linuxppc-dev, February 2025; numbers only): a window of 65 MiB, 7.1 MB of it free in 217
+    /// holes, the largest 831,488 bytes; 839,680 are refused; 35.9 MB are ioremap, three PCI windows of 8 MiB among it.
+    /// </summary>
+    [Fact]
+    public void A_fragmented_powerpc_window_misses_8192_bytes_and_has_no_vmalloc_option()
+    {
+        const ulong free = 7_102_464;
+        const ulong ioremap = 35_900_416;
+        AreaLists list = new();
+        ulong at = WindowStart;
+        ulong left = WindowEnd - WindowStart - free - ioremap;
+        ulong otherHoles = free - 831_488;
+        for (int hole = 0; hole < 217; hole++)
+        {
+            // Between the holes: ordinary areas, and the mappings of devices in the first 36 places.
+            ulong area = hole < 216 ? left / 216 & ~0xfffUL : left - (216 * (left / 216 & ~0xfffUL));
+            ulong device = hole < 3 ? (8 * Size.MiB) + 4096 : hole == 3 ? ioremap - (3 * ((8 * Size.MiB) + 4096)) - (30 * 65536) : hole < 34 ? 65536UL : 0UL;
+            if (device > 0)
+            {
+                list.Add(at, device, $"pci_iomap_range+0x50/0x90 phys=0x{0x80000000 + (hole * 0x1000000):x8} ioremap");
+                at += device;
+            }
+
+            list.Add(at, area, $"owner_{hole % 9}+0x10/0x20 pages={(area / 4096) - 1} vmalloc");
+            at += area;
+            at += hole == 100 ? 831_488 : hole < 216 ? otherHoles / 216 & ~0xfffUL : otherHoles - (215 * (otherHoles / 216 & ~0xfffUL));
+        }
+
+        Assert.Equal(WindowEnd, at);
+        Write("vmallocinfo", list.Text());
+        Write("dmesg", """
+            [    0.000000] Linux version 6.14.0-rc4-PMacG4 (builder@host) #1
+            [    0.000000] Hardware name: PowerMac3,6 7455 0x80010303 PowerMac
+            [  100.000000] vmalloc_node_range for size 4198400 failed: Address range restricted to 0xf1000000 - 0xf5110000
+            [  110.000000] vmalloc_node_range for size 1196032 failed: Address range restricted to 0xf1000000 - 0xf5110000
+            [  120.000000] vmalloc_node_range for size 839680 failed: Address range restricted to 0xf1000000 - 0xf5110000
+            """);
+        DoctorReport report = Examine();
+        Assert.Equal((DoctorVerdict.Fragmentation, DoctorSeverity.Serious), (report.Verdict, report.Severity));
+        Assert.Equal((WindowStart, WindowEnd), (report.Window!.Start, report.Window.EndExclusive));
+        Assert.Equal("ppc", report.Architecture);
+        Assert.Equal(free, report.FreeBytes);
+        Assert.Equal(217, report.Holes);
+        Assert.Equal(831_488u, report.LargestHoleBytes);
+        Assert.Equal(8_192u, report.ShortByBytes);
+        Assert.Null(report.Cure);
+        Assert.Contains("vmalloc= is not available on ppc", report.Summary, StringComparison.Ordinal);
+        Assert.Contains(report.Statements, statement => statement.Text.Contains("35,900,416 bytes (35.9 MB) of it are ioremap", StringComparison.Ordinal) && statement.Text.Contains("VmallocUsed", StringComparison.Ordinal));
+        Assert.Equal(3, report.Requests.Length);
+    }
+
+    /// <summary>311 rows that wait for a purge (linux-mm, 2017; the count only): freed areas are no leak.</summary>
+    [Fact]
+    public void Hundreds_of_unpurged_rows_are_healthy()
+    {
+        Write("vmallocinfo", new AreaLists().AddMany(40, 0xf0800000, 0x5000, 0x8000, "n_tty_open+0x16/0x90 pages=3 vmalloc")
+            .AddMany(311, 0xf1000000, 0x3000, 0x3000, "unpurged vm_area").Text());
+        DoctorReport report = Examine();
+        Assert.Equal((DoctorVerdict.Healthy, DoctorSeverity.None), (report.Verdict, report.Severity));
+        Assert.Contains(report.Statements, statement => statement.Text.Contains("311 rows are freed", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_physical_range_mapped_again_and_again_is_found_without_any_failure()
+    {
+        Write("vmallocinfo", new AreaLists(is64Bit: true).AddMany(9, 0xffffc90000000000, 0x401000, 0x800000, "nic_open+0x4/0x8 [nic] phys=0x00000000e0000000 ioremap").Text());
+        CliRun run = CliRun.Of("doctor", _folder.FullName, "--json");
+        Assert.Equal(1, run.ExitCode);
+        JsonElement report = JsonDocument.Parse(run.OutText).RootElement;
+        Assert.Equal("leak-suspect", report.GetProperty("verdict").GetString());
+        Assert.Equal("duplicate-mapping", report.GetProperty("findings")[0].GetProperty("id").GetString());
+    }
+
+    [Fact]
+    public void Nothing_to_examine_is_refused()
+    {
+        Write("cmdline", "ro quiet");
+        Assert.Equal(3, CliRun.Of("doctor", _folder.FullName).ExitCode);
+    }
+
+    [Theory, InlineData("x"), InlineData("-1"), InlineData("99999999999999999999999"), InlineData("5T"), InlineData("")]
+    public void A_margin_that_is_none_is_a_usage_error(string text) => Assert.Equal(2, CliRun.Of("doctor", _folder.FullName, "--margin", text).ExitCode);
+
+    private void Write(string name, string content) => File.WriteAllText(Path.Combine(_folder.FullName, name), content);
+
+    private DoctorReport Examine() => VmScope.Analysis.Doctor.Examine(EvidenceBundle.Open(_folder.FullName, Stream.Null), DoctorOptions.Default);
+}
