@@ -81,10 +81,10 @@ public static class DmesgFile
     }
 
     // arch/x86/kernel/e820.c, e820_print_type(); "System RAM" and "device reserved" since 7.3.
-    private static MemoryKind KindOf(ReadOnlySpan<char> name) => name switch
+    internal static MemoryKind KindOf(ReadOnlySpan<char> name) => name switch
     {
         "usable" or "System RAM" => MemoryKind.Usable,
-        "reserved" or "device reserved" => MemoryKind.Reserved,
+        "reserved" or "Reserved" or "device reserved" => MemoryKind.Reserved,
         "ACPI data" or "ACPI tables" or "ACPI Tables" => MemoryKind.AcpiData,
         "ACPI NVS" or "ACPI Non-volatile Storage" => MemoryKind.AcpiNvs,
         _ => MemoryKind.Other,

@@ -22,6 +22,7 @@ public sealed record CpuFacts(int? PossibleCount, int? OnlineCount, CpuinfoRepor
 /// <remarks>Every member is read when it is first asked for, and then kept.</remarks>
 public sealed class EvidenceInputs
 {
+    private const int FirmwareEntriesLimit = 1024;
     private readonly BundleReader _reader;
     private readonly Lazy<CaseReport?> _case;
     private readonly Lazy<DmesgInputs?> _dmesg;
@@ -63,8 +64,8 @@ public sealed class EvidenceInputs
     public KernelConfig Config => _config.Value;
 
     /// <summary>
-    /// RAM and what firmware keeps: the firmware's own map from the boot log (x86), the boot log's node ranges
-    /// (elsewhere), or /proc/iomem. Null when nothing tells.
+    /// RAM and what firmware keeps: the firmware's own map from the boot log or /sys/firmware/memmap (x86), the boot log's
+    /// node ranges (elsewhere), or /proc/iomem. Null when nothing tells.
     /// </summary>
     public MemoryMap? MemoryMap => _memoryMap.Value.Map;
 
@@ -284,12 +285,46 @@ public sealed class EvidenceInputs
             : PageSize.Size4K;
     }
 
+    // drivers/firmware/memmap.c: one folder for each entry of the firmware's map (x86), readable by everybody.
+    private MemoryMap? FirmwareEntries()
+    {
+        List<MemoryMapEntry> entries = [];
+        for (int i = 0; i < FirmwareEntriesLimit; i++)
+        {
+            string folder = string.Create(CultureInfo.InvariantCulture, $"sys/firmware/memmap/{i}/");
+            if (FirmwareNumber(folder + "start") is not { } start || FirmwareNumber(folder + "end") is not { } end
+                || end < start || end - start == ulong.MaxValue)
+            {
+                break;
+            }
+
+            string type = _reader.ReadPath(folder + "type", (stream, file, _) => SmallFile.ReadText(stream, file))?.Trim() ?? "";
+            entries.Add(new MemoryMapEntry(new PhysicalRange(new PhysicalAddress(start), end - start + 1), DmesgFile.KindOf(type)));
+        }
+
+        return entries.Exists(entry => entry.Kind == MemoryKind.Usable) ? new MemoryMap(entries) : null;
+    }
+
+    private ulong? FirmwareNumber(string path)
+    {
+        string? text = _reader.ReadPath(path, (stream, file, _) => SmallFile.ReadText(stream, file))?.Trim();
+        return text is ['0', 'x', ..]
+            && ulong.TryParse(text.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out ulong value)
+                ? value
+                : null;
+    }
+
     private (MemoryMap?, string) FindMemoryMap()
     {
         DmesgInputs? log = _dmesg.Value;
         if (log?.FirmwareMap is { } firmware)
         {
             return (firmware, "the firmware's map in the boot log");
+        }
+
+        if (FirmwareEntries() is { } kept)
+        {
+            return (kept, "/sys/firmware/memmap, the firmware's map");
         }
 
         if (log?.NodeRanges is { } nodes && Architecture is not (Architecture.X64 or Architecture.I386))

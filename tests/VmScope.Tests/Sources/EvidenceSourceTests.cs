@@ -1,6 +1,7 @@
 using System.Formats.Tar;
 using System.IO.Compression;
 using VmScope.Kernels;
+using VmScope.Physical;
 using VmScope.Sources;
 using VmScope.Tests.Support;
 
@@ -135,6 +136,26 @@ public class EvidenceSourceTests
         Assert.True(bundle.Config.IsComplete);
         Assert.False(bundle.Config.IsSet("SMP"));
         Assert.True(bundle.Config.IsSet("HIGHMEM4G"));
+    }
+
+    [Fact]
+    public void Without_a_boot_log_the_firmwares_map_comes_from_sys()
+    {
+        using TemporaryFolder folder = new();
+        folder.Write("proc/version", "Linux version 6.1.0-50-amd64 (x@y) (gcc) #1 SMP Debian 6.1.176-1\n");
+        (string Start, string End, string Type)[] entries =
+            [("0x100000", "0x7ffdffff", "System RAM"), ("0x0", "0x9fbff", "System RAM"), ("0x9fc00", "0x9ffff", "Reserved")];
+        for (int i = 0; i < entries.Length; i++)
+        {
+            folder.Write($"sys/firmware/memmap/{i}/start", entries[i].Start + "\n");
+            folder.Write($"sys/firmware/memmap/{i}/end", entries[i].End + "\n");
+            folder.Write($"sys/firmware/memmap/{i}/type", entries[i].Type + "\n");
+        }
+
+        EvidenceInputs inputs = EvidenceBundle.Open(folder.Root, Stream.Null).Inputs;
+        Assert.Equal([(0UL, MemoryKind.Usable), (0x9fc00UL, MemoryKind.Reserved), (0x100000UL, MemoryKind.Usable)],
+            inputs.MemoryMap!.Entries.Select(entry => (entry.Range.Start.Value, entry.Kind)));
+        Assert.Contains("/sys/firmware/memmap", inputs.MemoryMapSource, StringComparison.Ordinal);
     }
 
     [Fact]
