@@ -81,6 +81,12 @@ internal sealed record ArmFacts
             return null;
         }
 
+        if (pageOffset is < 512 * Size.MiB or > 0xe0000000)
+        {
+            impossible = $"PAGE_OFFSET 0x{pageOffset:x} leaves no room for user space, or none for the kernel";
+            return null;
+        }
+
         if (pageOffset % (lpae ? Size.GiB : 2 * Size.MiB) != 0)
         {
             impossible = $"PAGE_OFFSET {pageOffset:x8} is not a multiple of {(lpae ? "1 GiB, which LPAE needs" : "2 MiB")}";

@@ -10,7 +10,7 @@ internal static class X86LowMemory
     /// <summary>X86_RESERVE_LOW, or what <c>reservelow=</c> asks for within its limits; whole pages.</summary>
     internal static ulong ReservedBytes(KernelCommandLine commandLine, ConfigReader config)
     {
-        ulong bytes = (config.AskNumber("X86_RESERVE_LOW") ?? 64) * Size.KiB;
+        ulong bytes = Math.Min(config.AskNumber("X86_RESERVE_LOW") ?? 64, Most / Size.KiB) * Size.KiB;
         foreach (string? value in commandLine.All("reservelow"))
         {
             if (value is not null)

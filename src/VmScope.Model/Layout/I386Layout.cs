@@ -53,6 +53,12 @@ internal static class I386Layout
             return new LayoutAnswer.Impossible(problem);
         }
 
+        if (FixaddrTop(facts, options, pmd) <= pageOffset)
+        {
+            return new LayoutAnswer.Impossible(string.Create(CultureInfo.InvariantCulture,
+                $"reservetop= of {DerivationText.BytesText(options.ReserveTopBytes)} leaves nothing above PAGE_OFFSET 0x{pageOffset:x8}"));
+        }
+
         Top top = PlaceTop(builder, facts, options, pmd);
         if (top.VmallocEnd <= pageOffset)
         {
@@ -141,16 +147,27 @@ internal static class I386Layout
 
     private readonly record struct Lowmem(ulong LowFrames, ulong MaxFrames);
 
+    private static ulong FixaddrTop(I386Facts facts, Options options, ulong pmd)
+    {
+        if (!options.ReserveTopGiven)
+        {
+            return facts.FixaddrTop.Value;
+        }
+
+        // Modulo 2^32 as in the kernel: reserving less than a PMD, or nearly everything, can round to the very top.
+        ulong below = unchecked((uint)(0 - options.ReserveTopBytes));
+        below = facts.ReserveTop.Value == ReserveTopRule.RoundedToPmd ? Align.Down(below, pmd) : below;
+        return unchecked((uint)(below - PageBytes));
+    }
+
     /// <summary>Everything above the vmalloc area, from the top down.</summary>
     private static Top PlaceTop(LayoutBuilder builder, I386Facts facts, Options options, ulong pmd)
     {
-        ulong top = facts.FixaddrTop.Value;
+        ulong top = FixaddrTop(facts, options, pmd);
         builder.Bytes("reservetop", "reservetop", options.ReserveTopBytes, "", options.ReserveTopBytes == 0 ? "not given" : "given: reservetop=");
         if (options.ReserveTopGiven)
         {
             bool rounds = facts.ReserveTop.Value == ReserveTopRule.RoundedToPmd;
-            ulong below = unchecked((uint)(0 - options.ReserveTopBytes));
-            top = unchecked((uint)((rounds ? Align.Down(below, pmd) : below) - PageBytes));
             builder.Address("fixaddr-top", "FIXADDR_TOP", top,
                 rounds ? "(2^32 - {reservetop}), rounded down to {pmd-size}, - 4 KiB" : "2^32 - {reservetop} - 4 KiB", facts.ReserveTop.Source);
         }
@@ -435,7 +452,7 @@ internal static class I386Layout
                         // Taken as it is: not rounded, not clamped, and 0 when it is no number. 32 bits wide.
                         ulong asked = KernelCommandLine.MemoryParse(text, out _) ?? 0;
                         ulong gap = facts.VmallocOption.Value == VmallocOptionRule.PlusGap ? GapBytes : 0;
-                        if (asked + gap > uint.MaxValue)
+                        if (asked > uint.MaxValue - gap)
                         {
                             return Refused($"vmalloc={text} does not fit into 32 bits");
                         }
@@ -451,9 +468,14 @@ internal static class I386Layout
                             return Refused($"reservetop={text} does not fit into 32 bits");
                         }
 
+                        if (facts.ReserveTop.Value != ReserveTopRule.RoundedToPmd && top % PageBytes != 0)
+                        {
+                            return Refused($"reservetop={text} is no multiple of 4 KiB; every fixmap address would be unaligned");
+                        }
+
                         if (facts.ReserveTop.Value == ReserveTopRule.ExactAndReserved)
                         {
-                            reserve += top;
+                            reserve = Math.Min(reserve + top, uint.MaxValue);
                             source = "the reserve so far plus reservetop= (arch/x86/mm/pgtable_32.c, 2.6.19 to 2.6.31-rc5)";
                         }
 

@@ -250,7 +250,7 @@ internal static class X64Layout
         {
             ulong full = 1UL << (facts.Map.PhysicalBits - 40);
             ulong ramTiB = ((frames * PageBytes) + Size.TiB - 1) / Size.TiB;
-            ulong fitted = Math.Min(full, ramTiB + facts.KaslrPaddingTiB);
+            ulong fitted = Math.Min(full, ramTiB + Math.Min(full, facts.KaslrPaddingTiB));
             return facts.KaslrKeepsFullDirectMap switch
             {
                 true => Bounds(facts, full, pageSize),

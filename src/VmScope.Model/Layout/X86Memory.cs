@@ -109,7 +109,7 @@ internal sealed class X86Memory
         List<FrameRun> runs = new(_spans.Count);
         foreach (Span span in _spans)
         {
-            ulong start = (span.Start + (1UL << PageShift) - 1) >> PageShift;
+            ulong start = (span.Start >> PageShift) + ((span.Start & ((1UL << PageShift) - 1)) == 0 ? 0UL : 1);
             ulong end = span.End >> PageShift;
             if (span.Kind == Kind.Ram && end > start)
             {

@@ -52,6 +52,32 @@ public class LayoutPropertyTests
     }
 
     [Theory, MemberData(nameof(Seeds))]
+    public void Numbers_no_machine_has_are_answered_and_never_thrown(Architecture architecture, int seed)
+    {
+        ulong[] extremes = [0, 1, 4095, 4096, uint.MaxValue - 4095, uint.MaxValue, 1UL << 32, long.MaxValue, ulong.MaxValue - 4095, ulong.MaxValue];
+        Random random = new(seed);
+        for (int i = 0; i < 60; i++)
+        {
+            LayoutInputs inputs = RandomInputs(architecture, random);
+            ulong Extreme() => extremes[random.Next(extremes.Length)];
+            string text = Extreme().ToString(CultureInfo.InvariantCulture);
+            string symbol = ((string[])["NR_CPUS", "PAGE_OFFSET", "PHYSICAL_START", "PHYSICAL_ALIGN", "X86_RESERVE_LOW", "RANDOMIZE_MEMORY_PHYSICAL_PADDING",
+                "ARM64_VA_BITS", "PGTABLE_LEVELS", "PAGE_SHIFT"])[random.Next(9)];
+            string option = ((string[])["vmalloc", "highmem", "reservetop", "mem", "reservelow", "memmap"])[random.Next(6)];
+            string value = option == "memmap" ? $"{text}{"@$#!"[random.Next(4)]}{Extreme().ToString(CultureInfo.InvariantCulture)}" : text;
+            KernelDescription kernel = inputs.Kernel with
+            {
+                Config = random.Next(2) == 0 ? inputs.Kernel.Config : inputs.Kernel.Config.With(symbol, text),
+                CommandLine = KernelCommandLine.Parse($"{inputs.Kernel.CommandLine.Text} {option}={value}"),
+            };
+            if (LayoutPredictor.Predict(inputs with { Kernel = kernel, RamBytes = random.Next(3) == 0 ? Extreme() : inputs.RamBytes }) is LayoutAnswer.Predicted answer)
+            {
+                Assert.True(answer.Layout.Vmalloc.SizeBytes > 0);
+            }
+        }
+    }
+
+    [Theory, MemberData(nameof(Seeds))]
     public void The_same_inputs_give_the_same_layout(Architecture architecture, int seed)
     {
         for (int i = 0; i < 5; i++)
