@@ -16,9 +16,6 @@ internal sealed class WatchLoop(IWatchSource source, RecordingWriter? recording,
     private WatchHistory _history = new();
     private string _cost = "";
 
-    /// <summary>The bounds of the vmalloc window, when they are known.</summary>
-    internal Func<RecordedSnapshot, WatchArea?> FindWindow { get; init; } = _ => null;
-
     /// <summary>Runs with a screen.</summary>
     internal void Run(IWatchDevice device, WatchScreen screen)
     {
@@ -91,7 +88,7 @@ internal sealed class WatchLoop(IWatchSource source, RecordingWriter? recording,
 
         recording?.Write(snapshot);
         WatchSample sample = WatchSample.Of(snapshot, snapshot.File("vmallocinfo") is null ? source.WhyMissing : "");
-        if (_history.Count == 0 && FindWindow(snapshot) is { } window)
+        if (_history.Count == 0 && WatchWindow.Find(snapshot) is { } window)
         {
             _history = new WatchHistory { KnownWindow = window };
         }

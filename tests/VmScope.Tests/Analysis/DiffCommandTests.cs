@@ -71,6 +71,8 @@ public sealed class DiffCommandTests : IDisposable
         string[] names = [.. Captures.Names.Where(name => name.StartsWith("i386-6.1.176-686-1024-", StringComparison.Ordinal) && (name.EndsWith("vmalloc-64M", StringComparison.Ordinal) || name.EndsWith("fail-vmalloc-16M", StringComparison.Ordinal)))];
         Assert.Equal(2, names.Length);
         CliRun run = CliRun.Of("diff", Captures.Archive(names[1]), Captures.Archive(names[0]), "--json");
+        Assert.Equal(1, run.ExitCode);
+        Assert.Equal("netlink_sendmsg", JsonDocument.Parse(run.OutText).RootElement.GetProperty("suspects")[0].GetProperty("owner").GetString());
         JsonElement window = JsonDocument.Parse(run.OutText).RootElement.GetProperty("windows")[0];
         Assert.Equal("vmalloc", window.GetProperty("name").GetString());
         Assert.True(window.GetProperty("then").GetProperty("largestHoleBytes").GetUInt64() > window.GetProperty("now").GetProperty("largestHoleBytes").GetUInt64());

@@ -66,6 +66,52 @@ public sealed class DoctorListTests : IDisposable
         Assert.Equal(3, report.Requests.Length);
     }
 
+    /// <summary>Goal: the module windows are measured like the vmalloc one. Method: lists that fill the range the message prints.</summary>
+    [Theory]
+    [InlineData("x86-64", 0xffffffffc0000000, 0x3f000000, 0xffffc90000000000, "bpf_prog_pack_alloc", 0x201000, 0x201000, 503, 2_101_248, "exhausted", 36_864)]
+    [InlineData("arm", 0xbf000000, 0xe00000, 0xf0800000, "load_module", 0x100000, 0x200000, 7, 2_097_152, "fragmentation", 1_048_576)]
+    [InlineData("arm64", 0xffff800000000000, 0x80000000, 0xffff800080000000, "load_module", 0x4000000, 0x4200000, 31, 8_388_608, "fragmentation", 2_097_152 + 2_097_152)]
+    public void A_full_module_window_is_measured_on_its_own(
+        string architecture, ulong start, ulong bytes, ulong vmalloc, string caller, ulong size, ulong step, int count, ulong request, string verdict, ulong largest)
+    {
+        bool is64Bit = architecture != "arm";
+        Write("vmallocinfo", new AreaLists(is64Bit).AddMany(count, start, size, step, "execmem_vmalloc+0x10/0x20 pages=1 vmalloc")
+            .AddMany(10, vmalloc, 0x5000, 0x8000, "dup_task_struct+0x50/0x1c0 pages=4 vmalloc").Text());
+        string digits = is64Bit ? "x16" : "x8";
+        string end = (start + bytes).ToString(digits, System.Globalization.CultureInfo.InvariantCulture);
+        string trace = caller == "load_module" ? "" : $"[  100.0]  {caller}+0x60/0x80\n";
+        Write("dmesg", $"[  100.0] vmalloc_node_range for size {request} failed: Address range restricted to 0x{start.ToString(digits, System.Globalization.CultureInfo.InvariantCulture)} - 0x{end}\n"
+            + $"[  100.0]  execmem_vmalloc+0x60/0x80\n{trace}[  100.0]  load_module+0x60/0x80\n");
+        DoctorReport report = VmScope.Analysis.Doctor.Examine(EvidenceBundle.Open(_folder.FullName, Stream.Null), new DoctorOptions { Architecture = architecture });
+        Assert.Equal(caller == "load_module" ? FailedWindow.Modules : FailedWindow.Bpf, report.Request!.Window);
+        Assert.Equal((start, bytes), (report.Window!.Start, report.Window.Bytes));
+        Assert.Equal(verdict, DoctorWords.Word(report.Verdict));
+        Assert.Equal(bytes - ((ulong)count * size), report.FreeBytes);
+        Assert.Equal(largest, report.LargestHoleBytes);
+        Assert.Equal(request - largest, report.ShortByBytes);
+        Assert.Null(report.Cure);
+        Assert.Contains(report.Statements, statement => statement.Text.Contains("vmalloc= does nothing", StringComparison.Ordinal));
+    }
+
+    /// <summary>Goal: another split is named where vmalloc= costs too much. Method: 700 MiB asked of an i386 machine with 2 GiB.</summary>
+    [Fact]
+    public void A_request_that_costs_most_of_lowmem_names_another_split()
+    {
+        Write("config", "CONFIG_X86_32=y\nCONFIG_HIGHMEM=y\nCONFIG_HIGHMEM4G=y\nCONFIG_NR_CPUS=8\nCONFIG_SMP=y\nCONFIG_VMSPLIT_3G=y\n");
+        Write("dmesg", """
+            [    0.000000] Linux version 5.10.0 (builder@host) #1 SMP
+            [    0.000000] BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable
+            [    0.000000] BIOS-e820: [mem 0x0000000000100000-0x000000007fffffff] usable
+            [    0.000000] Kernel command line: ro
+            [  100.000000] vmap allocation for size 734007296 failed: use vmalloc=<size> to increase size
+            [  100.000000]  vmalloc+0x10/0x20
+            """);
+        DoctorReport report = Examine();
+        Assert.Equal("701M", report.Cure!.Value);
+        Assert.True(report.Cure.LowmemLostBytes > 500 * Size.MiB);
+        Assert.Contains(report.Statements, statement => statement.Text.StartsWith("A kernel built with VMSPLIT_2G takes it with vmalloc=", StringComparison.Ordinal));
+    }
+
     /// <summary>311 rows that wait for a purge (linux-mm, 2017; the count only): freed areas are no leak.</summary>
     [Fact]
     public void Hundreds_of_unpurged_rows_are_healthy()

@@ -33,7 +33,7 @@ public class SnapshotDiffTests
             [new DiffSnapshot("a", Base().Report()) { Time = Noon }, new DiffSnapshot("b", later.Report()) { Time = Noon.AddMinutes(30) }]);
         LeakSuspect suspect = Assert.Single(diff.Suspects);
         Assert.Equal("bpf_jit_alloc_exec", suspect.Owner);
-        Assert.Equal([LeakReason.Growth, LeakReason.EqualSizes], suspect.Kinds);
+        Assert.Equal([LeakReason.Growth, LeakReason.EqualSizes, LeakReason.LargeShare], suspect.Kinds);
         Assert.Equal(96, suspect.Group.AreasMore);
         Assert.Equal(2 * 96 * 0x2000, suspect.Group.BytesPerHour);
         Assert.Equal(99, diff.Appeared.Length);

@@ -171,6 +171,7 @@ internal static class DiffJson
         LeakReason.Growth => "growth",
         LeakReason.MonotonicGrowth => "monotonic-growth",
         LeakReason.EqualSizes => "equal-sizes",
+        LeakReason.LargeShare => "large-share",
         LeakReason.SamePhysAgain => "same-phys-again",
         LeakReason.ModuleGone => "module-gone",
         LeakReason.GrowsWithLoad => "grows-with-load",

@@ -78,6 +78,9 @@ public enum LeakReason
     /// <summary>What was added has one size.</summary>
     EqualSizes,
 
+    /// <summary>What was added is a quarter of the list or more, in many areas.</summary>
+    LargeShare,
+
     /// <summary>A physical range that was mapped is mapped again.</summary>
     SamePhysAgain,
 

@@ -13,6 +13,7 @@ internal static class LeakRanking
     private const int SuspectFromScore = 2;
     private const int GrowthFromAreas = 3;
     private const double EqualSizesShare = 0.8;
+    private const int LargeShareFromAreas = 32;
 
     /// <summary>Owners whose areas come and go with tasks, terminals and open files.</summary>
     private static readonly string[] GrowWithLoad =
@@ -28,6 +29,7 @@ internal static class LeakRanking
         ILookup<int, DiffArea> appearedOf = appeared.Where(area => !area.IsUnpurged).ToLookup(area => area.Owner);
         ILookup<int, DiffArea> lastOf = lists[^1].Where(area => !area.IsUnpurged).ToLookup(area => area.Owner);
         ILookup<int, DiffArea> firstOf = lists[0].Where(area => !area.IsUnpurged).ToLookup(area => area.Owner);
+        Int128 total = byOwner.Aggregate((Int128)0, (sum, group) => sum + group.Bytes[^1]);
         List<LeakSuspect> suspects = [];
         foreach (DiffGroup group in byOwner.Where(group => group.Name != "unpurged"))
         {
@@ -36,6 +38,7 @@ internal static class LeakRanking
             Growth(group, reasons, appearedOf[owner]);
             SamePhys(firstOf[owner], lastOf[owner], reasons);
             ModuleGone(snapshots[^1], texts, lastOf[owner], reasons);
+            LargeShare(group, total, reasons);
             string function = group.Name.Split([' ', '.'], 2)[0];
             if (reasons.Count > 0 && GrowWithLoad.Contains(function, StringComparer.Ordinal))
             {
@@ -84,6 +87,15 @@ internal static class LeakRanking
         if (count >= GrowthFromAreas && count >= all * EqualSizesShare)
         {
             reasons.Add((LeakReason.EqualSizes, 1, string.Create(CultureInfo.InvariantCulture, $"{count} of {all} that appeared have one size, {size} bytes")));
+        }
+    }
+
+    private static void LargeShare(DiffGroup group, Int128 total, List<(LeakReason, int, string)> reasons)
+    {
+        if (reasons.Count > 0 && group.AreasMore >= LargeShareFromAreas && group.BytesMore * 4 >= total)
+        {
+            reasons.Add((LeakReason.LargeShare, 1, string.Create(CultureInfo.InvariantCulture,
+                $"what it added is {(double)group.BytesMore / (double)total:0 %} of everything in the list")));
         }
     }
 

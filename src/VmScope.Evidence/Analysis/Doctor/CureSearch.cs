@@ -19,6 +19,8 @@ internal sealed class CureSearch(LayoutInputs inputs, KernelLayout before, ListE
     /// <summary>No 32-bit kernel has more to give.</summary>
     private const ulong LargestBytes = 3 * Size.GiB;
 
+    private static readonly string[] Splits = ["VMSPLIT_3G", "VMSPLIT_3G_OPT", "VMSPLIT_2G", "VMSPLIT_2G_OPT", "VMSPLIT_1G"];
+
     private int _count = 1;
     private ulong _stride;
 
@@ -59,9 +61,25 @@ internal sealed class CureSearch(LayoutInputs inputs, KernelLayout before, ListE
                 exact = less;
             }
 
-            ulong lost = before.HighMemory.Value > after.HighMemory.Value ? before.HighMemory.Value - after.HighMemory.Value : 0;
+            ulong lost = Lowmem(before) > Lowmem(after) ? Lowmem(before) - Lowmem(after) : 0;
             return new VmallocCure(string.Create(CultureInfo.InvariantCulture, $"{value / StepBytes}M"), value, exact,
                 IsProved: list is not null && account is not null, before, after, lost, marginBytes);
+        }
+
+        return null;
+    }
+
+    /// <summary>The first other split between user and kernel addresses with which some value is enough; null when none is.</summary>
+    internal (string Symbol, VmallocCure Cure)? FindWithSplit(FitRequest request, ulong marginBytes, ulong usedBytes, int count)
+    {
+        foreach ((string symbol, string pageOffset) in new[] { ("VMSPLIT_2G", "0x80000000"), ("VMSPLIT_1G", "0x40000000") })
+        {
+            KernelConfig config = Splits.Aggregate(inputs.Kernel.Config, (changed, split) => changed.With(split, split == symbol ? "y" : "n")).With("PAGE_OFFSET", pageOffset);
+            LayoutInputs changed = inputs with { Kernel = inputs.Kernel with { Config = config } };
+            if (new CureSearch(changed, before, list, account).Find(request, marginBytes, usedBytes, count) is { } cure)
+            {
+                return (symbol, cure);
+            }
         }
 
         return null;
@@ -78,6 +96,9 @@ internal sealed class CureSearch(LayoutInputs inputs, KernelLayout before, ListE
         LayoutInputs changed = inputs with { Kernel = kernel with { CommandLine = KernelCommandLine.Parse($"{kernel.CommandLine.Text} vmalloc={text}") } };
         return LayoutPredictor.Predict(changed) is LayoutAnswer.Predicted predicted ? predicted.Layout : null;
     }
+
+    /// <summary>Bytes that are mapped directly.</summary>
+    internal static ulong Lowmem(KernelLayout layout) => layout.HighMemory.Value - layout.PageOffset.Value;
 
     private bool Works(KernelLayout after, FitRequest request, ulong marginBytes, ulong usedBytes)
     {

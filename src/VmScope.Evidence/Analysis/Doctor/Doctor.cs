@@ -228,7 +228,7 @@ public sealed class Doctor
             return WithoutAddresses(main);
         }
 
-        WindowAccount? account = AccountOf(main.Window);
+        WindowAccount? account = AccountOf(main);
         AddressWindow? window = account?.Window ?? WindowBounds(main);
         LogEvent? pci = PciWindow(main);
         FitRequest? fit = main.SearchedBytes is { } searched ? Fit(searched, main.IsIoremap || pci is not null) : null;
@@ -239,6 +239,7 @@ public sealed class Doctor
         bool isThenAndNow = answer is { Fits: true };
         VmallocCure? cure = FindCure(main, fit, isThenAndNow && pci is null ? null : account, pci is null ? 1 : PciBuses);
         StateCure(main, cure, answer);
+        StateSplit(main, fit, isThenAndNow && pci is null ? null : account, pci is null ? 1 : PciBuses, cure);
         StatePci(pci, fit);
         StateLargest(main, isThenAndNow ? null : account);
         AddListStatements(account);
@@ -315,13 +316,34 @@ public sealed class Doctor
         return int.TryParse(text.AsSpan(at + mark.Length, end - at - mark.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int order) ? order : null;
     }
 
-    private WindowAccount? AccountOf(FailedWindow window) => _list is null || _list.Addresses != AddressState.Real ? null : window switch
+    /// <summary>The account of the window that failed: of the printed bounds where there are any.</summary>
+    private WindowAccount? AccountOf(FailedRequest main)
     {
-        FailedWindow.Modules or FailedWindow.Bpf => _list.Windows.Find(account => account.Window.Name == "modules"),
-        FailedWindow.Vmalloc or FailedWindow.Percpu => _list.Vmalloc,
-        FailedWindow.Unknown => _list.Windows.Count == 1 ? _list.Vmalloc : null,
-        _ => null,
-    };
+        if (_list is null || _list.Addresses != AddressState.Real)
+        {
+            return null;
+        }
+
+        if (main.Range is not null)
+        {
+            return WindowBounds(main) is { } printed ? Measured(_list, printed) : null;
+        }
+
+        return main.Window switch
+        {
+            FailedWindow.Modules or FailedWindow.Bpf => _list.Windows.Find(account => account.Window.Name == "modules")
+                ?? (WindowBounds(main) is { } bounds ? Measured(_list, bounds) : null),
+            FailedWindow.Vmalloc or FailedWindow.Percpu => _list.Vmalloc,
+            FailedWindow.Unknown => _list.Windows.Count == 1 ? _list.Vmalloc : null,
+            _ => null,
+        };
+    }
+
+    private WindowAccount Measured(ListExplanation list, AddressWindow window) =>
+        list.Windows.Find(account => account.Window.Start == window.Start && account.Window.Bytes == window.Bytes)
+        ?? new WindowAccount(window, list.Areas,
+            new AlignmentRule(list.Texts, list.PageBytes, _bundle.Kernel?.Version, list.Architecture, _bundle.Config.IsSet("X86_PAE") == true),
+            list.PageBytes, _bundle.Kernel is { } kernel ? VmallocTimelines.Era.At(kernel.Version) : null, keepAll: true);
 
     private AddressWindow? WindowBounds(FailedRequest main)
     {
@@ -477,17 +499,37 @@ public sealed class Doctor
 
     private VmallocCure? FindCure(FailedRequest main, FitRequest? fit, WindowAccount? account, int count)
     {
+        return Search(main, fit, account)?.Find(fit!, _options.MarginBytes, UsedWithoutList(account), count);
+    }
+
+    /// <summary>The search for a value of vmalloc=; null where the option does not apply or nothing can be predicted.</summary>
+    private CureSearch? Search(FailedRequest main, FitRequest? fit, WindowAccount? account)
+    {
         bool applies = main.Window is FailedWindow.Vmalloc or FailedWindow.Percpu && Advice.HasVmallocOption(_architecture) == true;
-        if (!applies || fit is null || _inputs is null || _layout is null)
+        return applies && fit is not null && _inputs is not null && _layout is not null
+            ? new CureSearch(_inputs, _layout, account is null ? null : _list, account)
+            : null;
+    }
+
+    private ulong UsedWithoutList(WindowAccount? account) => account is null && _bundle.Kernel is { } kernel
+        && VmallocMeminfoTimelines.Used.At(kernel.Version) is not (VmallocUsedMeaning.AlwaysZero or VmallocUsedMeaning.NotPrinted)
+        ? (_bundle.Meminfo?.VmallocUsedKiB ?? 0) * 1024
+        : 0;
+
+    /// <summary>Another split is worth a rebuild only where the option fails, or takes a quarter of directly mapped memory.</summary>
+    private void StateSplit(FailedRequest main, FitRequest? fit, WindowAccount? account, int count, VmallocCure? cure)
+    {
+        if (Search(main, fit, account) is not { } search || (cure is not null && cure.LowmemLostBytes < CureSearch.Lowmem(_layout!) / 4))
         {
-            return null;
+            return;
         }
 
-        ulong used = account is null && _bundle.Kernel is { } kernel
-            && VmallocMeminfoTimelines.Used.At(kernel.Version) is not (VmallocUsedMeaning.AlwaysZero or VmallocUsedMeaning.NotPrinted)
-            ? (_bundle.Meminfo?.VmallocUsedKiB ?? 0) * 1024
-            : 0;
-        return new CureSearch(_inputs, _layout, account is null ? null : _list, account).Find(fit, _options.MarginBytes, used, count);
+        if (search.FindWithSplit(fit!, _options.MarginBytes, UsedWithoutList(account), count) is { } other)
+        {
+            _statements.Add(new DoctorStatement(
+                $"A kernel built with {other.Symbol} takes it with vmalloc={other.Cure.Value} and maps {Grouped(CureSearch.Lowmem(other.Cure.After))} bytes of memory directly (now {Grouped(CureSearch.Lowmem(_layout!))}); programs have less address space then.",
+                Sureness.Derived));
+        }
     }
 
     private void StateCure(FailedRequest main, VmallocCure? cure, FitAnswer? answer)

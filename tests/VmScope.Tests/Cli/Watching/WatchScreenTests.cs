@@ -3,6 +3,7 @@ using VmScope.Cli.Output;
 using VmScope.Cli.Watching;
 using VmScope.Recording;
 using VmScope.Tests.Analysis;
+using VmScope.Tests.Support;
 
 namespace VmScope.Tests.Cli.Watching;
 
@@ -62,6 +63,18 @@ public class WatchScreenTests
         Assert.Equal(0x4000u, sample.LargestHole(new WatchArea(0xf8000000, 0xf8009000)));
         Assert.Equal(0x8000u, sample.LargestHole(new WatchArea(0xf8000000, 0xf8010000)));
         Assert.Equal(0x10000u, sample.LargestHole(new WatchArea(0xf9000000, 0xf9010000)));
+    }
+
+    /// <summary>Goal: a 32-bit bar shows the whole window. Method: a recorded boot's inputs as a sample, against its /proc/kcore.</summary>
+    [Fact]
+    public void The_bar_of_a_known_window_has_its_bounds()
+    {
+        VmScope.Sources.EvidenceBundle bundle = VmScope.Sources.EvidenceBundle.Open(
+            Captures.Archive(Captures.Names.First(name => name.Contains("i386-6.1.176-686-1024-vmalloc-64M", StringComparison.Ordinal))), Stream.Null);
+        RecordedFile[] files = [.. new[] { "vmallocinfo", "meminfo", "dmesg", "case.json" }.Select(name => new RecordedFile(name, Encoding.UTF8.GetBytes(new StreamReader(bundle.OpenRequired(name)).ReadToEnd())))];
+        Assert.Equal(new WatchArea(0xfabfe000, 0xfebfe000), WatchWindow.Find(new RecordedSnapshot(DateTimeOffset.UnixEpoch, null, [.. files])));
+        Assert.Null(WatchWindow.Find(new RecordedSnapshot(DateTimeOffset.UnixEpoch, null, [files[0]])));
+        Assert.Null(WatchWindow.Find(new RecordedSnapshot(DateTimeOffset.UnixEpoch, null, [])));
     }
 
     [Theory]
