@@ -26,7 +26,7 @@ public sealed record SpaceSample(
 internal sealed class SpaceHistory(VmallocSetup setup)
 {
     /// <summary>Samples kept; when there are more, every second one goes and the distance doubles.</summary>
-    internal const int SamplesMax = 128;
+    internal const int SamplesMax = 96;
 
     private const int StretchesMax = 512;
 
@@ -100,7 +100,7 @@ internal sealed class SpaceHistory(VmallocSetup setup)
     {
         ulong[] used = new ulong[StretchesMax];
         _busy.Clear();
-        space.CopyBusyTo(_busy);
+        space.CopyBusyTo(_busy, inOrder: false);
         foreach (FreeBlock area in _busy)
         {
             ulong start = Math.Max(area.Start, setup.WindowStart);

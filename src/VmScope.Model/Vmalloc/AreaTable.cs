@@ -115,7 +115,7 @@ internal sealed class AreaTable
         return false;
     }
 
-    internal void CopyTo(List<FreeBlock> areas)
+    internal void CopyTo(List<FreeBlock> areas, bool inOrder)
     {
         foreach (Entry entry in _entries)
         {
@@ -125,7 +125,10 @@ internal sealed class AreaTable
             }
         }
 
-        areas.Sort(static (left, right) => left.Start.CompareTo(right.Start));
+        if (inOrder)
+        {
+            areas.Sort(static (left, right) => left.Start.CompareTo(right.Start));
+        }
     }
 
     internal AreaTable Clone() => new() { _entries = [.. _entries], _shift = _shift, Count = Count, Bytes = Bytes };

@@ -507,8 +507,10 @@ public sealed class VmallocSpace
     public bool TryFindPercpu(ReadOnlySpan<PercpuGroup> groups, ulong alignBytes, out ulong baseAddress) =>
         TopDownPlacement.TryFind(_placer, groups, alignBytes, Setup.WindowStart, Setup.WindowEnd, out baseAddress);
 
-    /// <summary>Lists the busy areas by address.</summary>
-    public void CopyBusyTo(List<FreeBlock> areas) => _busy.CopyTo(areas);
+    /// <summary>Lists the busy areas.</summary>
+    /// <param name="areas">Takes them.</param>
+    /// <param name="inOrder">Whether by address; otherwise in no particular order, which is quicker.</param>
+    public void CopyBusyTo(List<FreeBlock> areas, bool inOrder = true) => _busy.CopyTo(areas, inOrder);
 
     /// <summary>Lists what waits for a purge, in the order of freeing.</summary>
     public void CopyLazyTo(List<FreeBlock> areas)
