@@ -123,6 +123,37 @@ public class AreaIndexTests
     }
 
     [Fact]
+    public void Nothing_is_allocated_per_operation_once_the_memory_has_grown()
+    {
+        AreaIndex index = new(FreeSearchRule.PaddedAbovePage, Page, ulong.MaxValue);
+        Use(index);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        Use(index);
+        Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
+
+        static void Use(AreaIndex index)
+        {
+            Span<ulong> areas = stackalloc ulong[500];
+            for (int step = 0; step < 4000; step++)
+            {
+                ref ulong area = ref areas[step * 7 % 500];
+                if (area != 0)
+                {
+                    Assert.True(index.TryRelease(area, out _));
+                }
+
+                ulong align = step % 3 == 0 ? 4 * Page : 1;
+                Assert.True(index.TryPlace(Page * (ulong)((step % 11) + 1), align, ModulesAbove.VmallocStart, ModulesAbove.VmallocEnd, out area));
+            }
+
+            foreach (ulong area in areas)
+            {
+                Assert.True(index.TryRelease(area, out _));
+            }
+        }
+    }
+
+    [Fact]
     public void A_tree_that_was_read_goes_on_like_the_tree_it_was_read_from()
     {
         Comparison run = new(FreeSearchRule.PaddedAbovePage, Page, ModulesAbove, seed: 7);
