@@ -79,7 +79,7 @@ public sealed partial class LabSession
                 _messages.Clear();
                 Layout.KernelLayout layout = _machine.Layout;
                 ActionLog log = new();
-                foreach (BootReservation reservation in _machine.Reservations.Where(reservation => reservation.Name != "page tables"))
+                foreach (BootReservation reservation in Joined(_machine.Reservations.Where(reservation => reservation.Name != "page tables")))
                 {
                     log.Step($"{reservation.Name}: physical {reservation.Range}");
                 }

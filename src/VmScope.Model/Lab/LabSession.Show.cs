@@ -83,12 +83,13 @@ public sealed partial class LabSession
             "dmesg" => new LabReport(topic, [new("line", "LINE")], [.. BootMessages.Of(machine.Layout).Lines.Select(line => new string?[] { line })])
             { KernelText = string.Join('\n', BootMessages.Of(machine.Layout).Lines) },
             "boot" => new LabReport(topic, [new("start", "START"), new("last", "LAST"), new("name", "TAKEN FOR")],
-                [.. machine.Reservations.Select(reservation => new string?[] { reservation.Range.Start.ToString(), reservation.Range.Last.ToString(), reservation.Name })]),
+                [.. Joined(machine.Reservations).Select(reservation => new string?[] { reservation.Range.Start.ToString(), reservation.Range.Last.ToString(), reservation.Name })]),
             "pgdir" => Directory(machine, call),
-            "pagetables" => new LabReport(topic, [new("start", "START"), new("bytes", "BYTES", IsNumber: true), new("level", "LEVEL"), new("physical", "PHYSICAL"), new("flags", "FLAGS")],
-                [.. machine.Tables.Walker.Runs(machine.Tables.Cpus[_defaultCpu].Root).Select(run => new string?[]
+            "pagetables" => new LabReport(topic, [new("start", "START"), new("bytes", "BYTES", IsNumber: true), new("level", "LEVEL"), new("page_bytes", "PAGE", IsNumber: true), new("physical", "PHYSICAL"), new("flags", "FLAGS"), new("access", "ACCESS")],
+                [.. machine.Tables.Walker.Runs(machine.Tables.Cpus[_defaultCpu].Root, joinScattered: false).Select(run => new string?[]
                 {
-                    run.Range.Start.ToString(), Text(run.Range.SizeBytes), run.LevelName, run.First + (run.IsContiguous ? "" : " scattered"), $"0x{run.Flags:x}",
+                    run.Range.Start.ToString(), Text(run.Range.SizeBytes), run.LevelName, Text(1UL << run.PageShift), run.First.ToString(), $"0x{run.Flags:x}",
+                    $"{((run.Rights & X86Entry.User) != 0 ? 'u' : '-')}r{((run.Rights & X86Entry.Writable) != 0 ? 'w' : '-')}{((run.Rights & X86Entry.NoExecute) != 0 ? '-' : 'x')}",
                 })])
             { KernelText = PageTableDump.Of(machine, machine.Tables.Cpus[_defaultCpu].Root) },
             "pkmap" => new LabReport(topic, [new("slot", "SLOT", IsNumber: true), new("address", "ADDRESS"), new("count", "COUNT", IsNumber: true), new("frame", "FRAME"), new("state", "STATE")],
@@ -174,23 +175,62 @@ public sealed partial class LabSession
                 : machine.Processes.TryGetValue(process, out PhysicalAddress own) ? own : throw call.At.Error($"there is no process {process}");
         }
 
-        PagingLevel level = machine.Tables.Geometry.Levels[0];
+        PagingGeometry geometry = machine.Tables.Geometry;
+        PagingLevel level = geometry.Levels[0];
         List<string?[]> rows = [];
+        ulong next = 0;
         for (int i = 0; i < level.EntryCount; i++)
         {
-            PhysicalAddress at = new(root.Value + (ulong)(i * machine.Tables.Geometry.EntryBytes));
-            if (machine.Memory.TryReadWord(at, machine.Tables.Geometry.EntryBytes, out ulong entry) && entry != 0)
+            PhysicalAddress at = new(root.Value + (ulong)(i * geometry.EntryBytes));
+            if (!machine.Memory.TryReadWord(at, geometry.EntryBytes, out ulong entry) || entry == 0)
+            {
+                next = 0;
+                continue;
+            }
+
+            // Large pages that follow each other are one row.
+            if (entry == next)
+            {
+                rows[^1][1] = Text((ulong)i);
+            }
+            else
             {
                 rows.Add(
                 [
-                    Text((ulong)i), machine.Tables.Geometry.Address((ulong)i << level.Shift).ToString(), at.ToString(), $"0x{entry:x}",
+                    Text((ulong)i), Text((ulong)i), geometry.Address((ulong)i << level.Shift).ToString(), at.ToString(), $"0x{entry:x}",
                     level.Entry.IsLeaf(entry) ? $"{PageTableWalker.SizeName(level.Shift)} page at {level.Entry.PageAddress(entry)}" : $"table at {level.Entry.TableAddress(entry)}",
                     string.Join(" ", level.Entry.Names(entry)),
                 ]);
             }
+
+            next = level.Entry.IsLeaf(entry) ? entry + level.SpanBytes : 0;
         }
 
-        return new LabReport("pgdir", [new("index", "INDEX", IsNumber: true), new("address", "MAPS FROM"), new("at", "ENTRY AT"), new("entry", "ENTRY"), new("meaning", "MEANING"), new("flags", "FLAGS")], rows);
+        return new LabReport("pgdir", [new("index", "INDEX", IsNumber: true), new("last_index", "TO", IsNumber: true), new("address", "MAPS FROM"), new("at", "ENTRY AT"), new("entry", "ENTRY"), new("meaning", "MEANING"), new("flags", "FLAGS")], rows);
+    }
+
+    /// <summary>Pieces taken for the same thing that touch each other, as one.</summary>
+    private static List<BootReservation> Joined(IEnumerable<BootReservation> reservations)
+    {
+        List<BootReservation> joined = [];
+        foreach (BootReservation next in reservations)
+        {
+            BootReservation? last = joined.Count > 0 && joined[^1].Name == next.Name ? joined[^1] : null;
+            if (last is not null && next.Range.EndExclusive == last.Range.Start)
+            {
+                joined[^1] = last with { Range = PhysicalRange.FromBounds(next.Range.Start, last.Range.EndExclusive) };
+            }
+            else if (last is not null && last.Range.EndExclusive == next.Range.Start)
+            {
+                joined[^1] = last with { Range = PhysicalRange.FromBounds(last.Range.Start, next.Range.EndExclusive) };
+            }
+            else
+            {
+                joined.Add(next);
+            }
+        }
+
+        return joined;
     }
 
     private static LabReport Tlb(BootedMachine machine) => new("tlb",

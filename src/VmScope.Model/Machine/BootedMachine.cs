@@ -147,9 +147,7 @@ public sealed partial class BootedMachine
             : [(0, end)];
         foreach (DirectMapPiece piece in DirectMap.Pieces(_plan.Paging.DirectMap, ram, end, large, huge, firstSlotSmall: !Is64Bit))
         {
-            int level = Tables.Geometry.LevelOfPage(1UL << piece.PageShift);
-            ulong pages = (piece.EndExclusive - piece.Start) >> piece.PageShift;
-            if (!Tables.Mapper.TryMapRun(Tables.Root, new VirtualAddress(Layout.PageOffset.Value + piece.Start), new PhysicalAddress(piece.Start), pages, level, _plan.Flags.DirectMap))
+            if (!TryMapDirect(piece))
             {
                 return "the page tables of the direct map do not fit into memory";
             }
@@ -166,6 +164,32 @@ public sealed partial class BootedMachine
         bool mapped = Tables.Mapper.TryMapRun(Tables.Root, new VirtualAddress(KernelMap + from), new PhysicalAddress(from), half >> 21, Tables.PageLevel - 1, _plan.Flags.ReadOnlyText)
             && Tables.Mapper.TryMapRun(Tables.Root, new VirtualAddress(KernelMap + from + half), new PhysicalAddress(from + half), (_plan.Image.SizeBytes - half + (2 * Size.MiB) - 1) >> 21, Tables.PageLevel - 1, _plan.Flags.Data);
         return mapped ? null : "the page tables of the kernel image do not fit into memory";
+    }
+
+    /// <summary>Maps a piece of the direct map; where a table exists already its entries are filled, never replaced.</summary>
+    private bool TryMapDirect(DirectMapPiece piece)
+    {
+        int level = Tables.Geometry.LevelOfPage(1UL << piece.PageShift);
+        ulong pageBytes = 1UL << piece.PageShift;
+        for (ulong at = piece.Start; at < piece.EndExclusive; at += pageBytes)
+        {
+            VirtualAddress address = new(Layout.PageOffset.Value + at);
+            (int reached, _, ulong entry) = Tables.Mapper.Find(Tables.Root, address);
+            if (reached <= level && (entry & X86Entry.Present) != 0)
+            {
+                continue;
+            }
+
+            bool mapped = reached > level
+                ? TryMapDirect(new DirectMapPiece(at, at + pageBytes, Tables.Geometry.Levels[level + 1].Shift))
+                : Tables.Mapper.TryMap(Tables.Root, address, new PhysicalAddress(at), level, _plan.Flags.DirectMap);
+            if (!mapped)
+            {
+                return false;
+            }
+        }
+
+        return true;
     }
 
     /// <summary>Maps the virtual array of struct page with large pages, as far as there is RAM.</summary>
