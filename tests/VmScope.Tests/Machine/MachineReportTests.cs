@@ -124,7 +124,7 @@ public partial class MachineReportTests
         string dump = PageTableDump.Of(machine, machine.Tables.Root);
         Assert.Contains("0xffffc90000000000-0xffffc90000001000           4K     RW                 GLB NX pte\n", dump, StringComparison.Ordinal);
         Assert.Contains("0xffff888000200000-0xffff888010000000         254M     RW         PSE     GLB NX pmd\n", dump, StringComparison.Ordinal);
-        Assert.StartsWith("---[ User Space ]---\n0x0000000000000000-0xffff800000000000   16777088T                               pgd\n---[ Kernel Space ]---\n", dump, StringComparison.Ordinal);
+        Assert.StartsWith("---[ User Space ]---\n0x0000000000000000-0xffff800000000000    16777088T                               pgd\n---[ Kernel Space ]---\n", dump, StringComparison.Ordinal);
     }
 
     [Theory, MemberData(nameof(Every))]
