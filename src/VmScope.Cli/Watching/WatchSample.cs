@@ -9,7 +9,7 @@ namespace VmScope.Cli.Watching;
 /// <summary>What one owner holds.</summary>
 internal readonly record struct OwnerSums(long Areas, ulong Bytes);
 
-/// <summary>A run of addresses and its owner's number; -1 for freed and not yet purged.</summary>
+/// <summary>A run of addresses; the end is exclusive.</summary>
 internal readonly record struct WatchArea(ulong Start, ulong End);
 
 /// <summary>One snapshot, summed for the screen.</summary>

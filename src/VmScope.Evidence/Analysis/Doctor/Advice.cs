@@ -28,7 +28,7 @@ internal static class Advice
         switch (window)
         {
             case FailedWindow.Vmalloc or FailedWindow.Percpu or FailedWindow.Unknown or FailedWindow.FixedRange:
-                foreach (DoctorStatement statement in Vmalloc(architecture, config, window))
+                foreach (DoctorStatement statement in Vmalloc(architecture, window))
                 {
                     yield return statement;
                 }
@@ -59,7 +59,7 @@ internal static class Advice
 
     }
 
-    private static IEnumerable<DoctorStatement> Vmalloc(string architecture, KernelConfig config, FailedWindow window)
+    private static IEnumerable<DoctorStatement> Vmalloc(string architecture, FailedWindow window)
     {
         if (HasVmallocOption(architecture) == true)
         {
@@ -90,8 +90,6 @@ internal static class Advice
         {
             yield return new DoctorStatement("A per-CPU chunk needs one hole for all processors: fewer possible processors (nr_cpus=) make it smaller.", Sureness.Derived);
         }
-
-        _ = config;
     }
 
     private static IEnumerable<DoctorStatement> Modules(string architecture, KernelConfig config, FailedRequest request)
