@@ -9,6 +9,9 @@ switch (args)
         return 0;
     case ["placement", .. string[] rest]:
         return Race.Run(rest, Console.Out);   // every placement workload, peers in turn, as one table of ratios
+    case ["list", .. string[] rest]:
+        ListReading.Run(rest);   // a list of a million rows: make it, or measure reading it
+        return 0;
     case ["layout-sweep"]:
         LayoutSweep.Run();
         return 0;

@@ -11,12 +11,12 @@ internal static class ExplainRun
 {
     internal static int Run(ExplainSettings settings, Terminal terminal)
     {
-        EvidenceBundle bundle = Open(settings.Evidence, settings.Sample, terminal);
-        ListExplanation list = Read(bundle, new ExplainOptions
+        ExplainOptions options = new()
         {
             KeepAllGaps = settings.Json || settings.Draw is not null || settings.By == Grouping.Gap || settings.All,
             Address = settings.Address,
-        });
+        };
+        ListExplanation list = ReadPlainFile(settings, options) ?? Read(Open(settings.Evidence, settings.Sample, terminal), options);
         if (settings.Json)
         {
             ExplainJson.Write(list, terminal.Out);
@@ -40,6 +40,20 @@ internal static class ExplainRun
         }
 
         return ExitCode.Fine;
+    }
+
+    /// <summary>Reads a list in a file of its own the short way; null when the evidence is anything else.</summary>
+    private static ListExplanation? ReadPlainFile(ExplainSettings settings, ExplainOptions options)
+    {
+        if (settings.Sample is not null || settings.Evidence is null or "-" || ListFile.TryOpen(settings.Evidence) is not { } file)
+        {
+            return null;
+        }
+
+        using (file)
+        {
+            return ListExplanation.ReadFile(file, settings.Evidence, options);
+        }
     }
 
     /// <summary>Opens what the command line names.</summary>

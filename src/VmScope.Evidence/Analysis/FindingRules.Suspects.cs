@@ -93,7 +93,7 @@ internal static partial class FindingRules
         bool any = false;
         for (int id = 1; id < counts.Length; id++)
         {
-            any |= list.Totals.Owner(id).Totals.Areas >= EqualAreasMin;
+            any |= list.Totals.Owner(id).Votes >= EqualAreasMin;
         }
 
         if (!any || list.Addresses != AddressState.Real)
@@ -112,7 +112,7 @@ internal static partial class FindingRules
 
         foreach (OwnerRow owner in list.Owners)
         {
-            if (owner.Id == 0 || counts[owner.Id] < EqualAreasMin)
+            if (owner.Id == 0 || counts[owner.Id] < EqualAreasMin || list.Totals.Owner(owner.Id).Votes < EqualAreasMin)
             {
                 continue;
             }

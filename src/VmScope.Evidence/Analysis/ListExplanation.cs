@@ -156,6 +156,26 @@ public sealed class ListExplanation
         return new ListExplanation(facts, file, texts, diagnostics, totals, watch, options.KeepAllGaps) { Source = source ?? file };
     }
 
+    /// <summary>Reads and explains a list in a file of its own; a long one with two processors, each a half.</summary>
+    /// <param name="file">The file, at its start.</param>
+    /// <param name="name">What to call it.</param>
+    /// <param name="options">What to keep.</param>
+    /// <exception cref="EvidenceException">No line of it is a row.</exception>
+    public static ListExplanation ReadFile(FileStream file, string name, ExplainOptions options)
+    {
+        long middle = options.Address is null && Environment.ProcessorCount > 1 ? ListHalves.FindMiddle(file) : 0;
+        if (middle == 0 || ListHalves.Read(file, middle, name) is not { } halves)
+        {
+            file.Position = 0;
+            return Read(file, name, ExplainFacts.None, options);
+        }
+
+        return new ListExplanation(ExplainFacts.None, name, halves.Texts, halves.Diagnostics, halves.Totals, watch: null, options.KeepAllGaps)
+        {
+            Source = name,
+        };
+    }
+
     /// <summary>An area as the list would print its beginning: range, size, owner.</summary>
     public string Describe(in AreaSlot area) =>
         $"{Hex(area.Start)}-{Hex(area.End)} {area.SizeBytes} {(area.Caller == 0 ? ListedKinds.Name(ListedKinds.Of(area.Flags)) : Texts.Text(area.Caller))}";

@@ -152,6 +152,71 @@ internal sealed class ListTotals : VmallocRowSink
         }
     }
 
+    /// <summary>Adds everything another reading of a later part of the same file has summed.</summary>
+    /// <param name="later">The sums of the part behind this one.</param>
+    /// <param name="lines">Lines of this part: what the later one's line numbers lack.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    internal void Append(ListTotals later, long lines)
+    {
+        int[] ids = new int[later._texts.Count];
+        for (int id = 1; id < ids.Length; id++)
+        {
+            ids[id] = _texts.Intern(later._texts.Bytes(id));
+        }
+
+        for (int id = 0; id < later._ownerCount; id++)
+        {
+            if (later._owners[id].Totals.Areas > 0)
+            {
+                OwnerOf(ids[id]).Append(later._owners[id]);
+            }
+        }
+
+        for (int i = 0; i < later.Areas.Count; i++)
+        {
+            ref readonly AreaSlot area = ref later.Areas[i];
+            Areas.Add(area.Start, area.End, ids[area.Caller], area.Flags);
+        }
+
+        for (int kind = 0; kind < _kinds.Length; kind++)
+        {
+            Plus(ref _kinds[kind], later._kinds[kind]);
+        }
+
+        if (later._nodes.Length > _nodes.Length)
+        {
+            Array.Resize(ref _nodes, later._nodes.Length);
+        }
+
+        for (int node = 0; node < later._nodes.Length; node++)
+        {
+            Plus(ref _nodes[node], later._nodes[node]);
+        }
+
+        OddRows.Append(later.OddRows, ids, lines);
+        PhysicalRows.Append(later.PhysicalRows, ids, lines);
+        Repeated.Append(later.Repeated, ids, lines);
+        foreach (KeyValuePair<int, long> word in later.UnknownWords)
+        {
+            int id = ids[word.Key];
+            UnknownWords[id] = UnknownWords.GetValueOrDefault(id) + word.Value;
+        }
+
+        Rows += later.Rows;
+        HiddenRows += later.HiddenRows;
+        OddCount += later.OddCount;
+        RepeatedRows += later.RepeatedRows;
+        AddressDigits = Math.Max(AddressDigits, later.AddressDigits);
+    }
+
+    internal static void Plus(ref AreaTotals sum, in AreaTotals more)
+    {
+        sum.Areas += more.Areas;
+        sum.Bytes = unchecked(sum.Bytes + more.Bytes);
+        sum.Pages = unchecked(sum.Pages + more.Pages);
+        sum.GuardBytes = unchecked(sum.GuardBytes + more.GuardBytes);
+    }
+
     /// <summary>The guard page of an area in bytes; 0 without one.</summary>
     internal ulong GuardBytesOf(in VmallocRow row, bool ownerHasNoGuard) => GuardBytes(row, ListedKinds.Of(row.Flags), ownerHasNoGuard);
 
@@ -323,7 +388,8 @@ internal struct OwnerTotals
     /// <summary>The size most of the areas have, if any size has a majority.</summary>
     internal ulong MajorityBytes;
 
-    private long _votes;
+    /// <summary>At least so many areas have <see cref="MajorityBytes"/>.</summary>
+    internal long Votes;
 
     /// <summary>Whether areas of this owner have no guard page.</summary>
     internal bool HasNoGuard;
@@ -340,6 +406,28 @@ internal struct OwnerTotals
     /// <summary>Every word that any of the areas has.</summary>
     internal AreaFlags Words;
 
+    /// <summary>Adds the sums of a later part.</summary>
+    internal void Append(in OwnerTotals later)
+    {
+        ListTotals.Plus(ref Totals, later.Totals);
+        Kinds |= later.Kinds;
+        Words |= later.Words;
+        SmallestBytes = SmallestBytes == 0 || later.SmallestBytes < SmallestBytes ? later.SmallestBytes : SmallestBytes;
+        LargestBytes = Math.Max(LargestBytes, later.LargestBytes);
+        if (MajorityBytes == later.MajorityBytes)
+        {
+            Votes += later.Votes;
+        }
+        else if (Votes < later.Votes)
+        {
+            (MajorityBytes, Votes) = (later.MajorityBytes, later.Votes - Votes);
+        }
+        else
+        {
+            Votes -= later.Votes;
+        }
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal void Note(ulong sizeBytes, AreaFlags words)
     {
@@ -355,15 +443,15 @@ internal struct OwnerTotals
     {
         if (sizeBytes == MajorityBytes)
         {
-            _votes++;
+            Votes++;
         }
-        else if (_votes == 0)
+        else if (Votes == 0)
         {
-            (MajorityBytes, _votes) = (sizeBytes, 1);
+            (MajorityBytes, Votes) = (sizeBytes, 1);
         }
         else
         {
-            _votes--;
+            Votes--;
         }
     }
 }
@@ -372,7 +460,7 @@ internal struct OwnerTotals
 internal sealed class RowList
 {
     /// <summary>How many rows are kept.</summary>
-    internal const int KeptMax = 200_000;
+    internal const int KeptMax = 65_536;
 
     private VmallocRow[] _rows = [];
 
@@ -399,5 +487,20 @@ internal sealed class RowList
         }
 
         _rows[Count++] = row;
+    }
+
+    /// <summary>Adds the rows of a later part, whose texts have other numbers there.</summary>
+    internal void Append(RowList later, int[] ids, long lines)
+    {
+        for (int i = 0; i < later.Count; i++)
+        {
+            VmallocRow row = later._rows[i];
+            row.Caller = ids[row.Caller];
+            row.UnknownWords = ids[row.UnknownWords];
+            row.Line += lines;
+            Add(row);
+        }
+
+        Total += later.Total - later.Count;
     }
 }

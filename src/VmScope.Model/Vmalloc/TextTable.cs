@@ -19,12 +19,14 @@ public sealed class TextTable
     public const int ShortBytes = 64;
 
     private const int ProbesMax = 32;
+    private const int RecentBits = 11;
     private byte[] _bytes = new byte[64 * ShortBytes];
     private int _bytesUsed;
     private Entry[] _entries = new Entry[64];
     private int _count;
     private int[] _slots = new int[256];
     private string?[] _strings = new string?[64];
+    private readonly Recent[] _recent = new Recent[1 << RecentBits];
     private Dictionary<string, int>? _crowded;
 
     /// <summary>Makes a table that holds the empty text.</summary>
@@ -95,19 +97,21 @@ public sealed class TextTable
     /// <summary>The number of a text of at most <see cref="ShortBytes"/> bytes, adding it when it is new.</summary>
     /// <param name="text">Its first byte; <see cref="ShortBytes"/> bytes from there must be readable.</param>
     /// <param name="length">Its length, 1 to <see cref="ShortBytes"/>.</param>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public int InternShort(ref byte text, int length)
     {
-        uint hash = Hash(ref text, length);
-        int mask = _slots.Length - 1;
-        int id = _slots[(int)(hash & (uint)mask)];
-        if (id != 0 && _entries[id].Hash == hash && _entries[id].Length == length
-            && SameShort(ref text, ref _bytes[_entries[id].Offset], length))
-        {
-            return id;
-        }
+        // A cache in front of the table, one place for each hash: a list names few owners, again and again.
+        ref Recent recent = ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(_recent), (nint)(Hash(ref text, length) >> (32 - RecentBits)));
+        return recent.Length == length && SameShort(ref text, ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(_bytes), recent.Offset), length)
+            ? recent.Id
+            : InternRecent(ref text, length);
+    }
 
-        return Intern(MemoryMarshal.CreateReadOnlySpan(ref text, length));
+    private int InternRecent(ref byte text, int length)
+    {
+        int id = Intern(MemoryMarshal.CreateReadOnlySpan(ref text, length));
+        _recent[Hash(ref text, length) >> (32 - RecentBits)] = new Recent(_entries[id].Offset, length, id);
+        return id;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -232,6 +236,8 @@ public sealed class TextTable
 
         _slots = slots;
     }
+
+    private readonly record struct Recent(int Offset, int Length, int Id);
 
     private readonly record struct Entry(int Offset, int Length, uint Hash);
 }

@@ -1,0 +1,51 @@
+using VmScope.Proc;
+
+namespace VmScope.Analysis;
+
+/// <summary>A list that lies in a file of its own, opened without asking what else the file might be.</summary>
+public static class ListFile
+{
+    private const int SampleBytes = 512;
+
+    /// <summary>Opens a file when it plainly is a list: its first line is a row, beginning at the first byte.</summary>
+    /// <returns>Null for anything else, a file that cannot be opened among it: the general way finds out and says why.</returns>
+    public static FileStream? TryOpen(string path)
+    {
+        FileStream? file = null;
+        try
+        {
+            if (!File.Exists(path))
+            {
+                return null;
+            }
+
+            file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 1);
+            if (!file.CanSeek || file.Length == 0)
+            {
+                file.Dispose();
+                return null;
+            }
+
+            Span<byte> sample = stackalloc byte[SampleBytes];
+            ReadOnlySpan<byte> start = sample[..file.Read(sample)];
+            int feed = start.IndexOf((byte)'\n');
+            if (start.StartsWith("0x"u8) && VmallocLineParser.HasRange(feed < 0 ? start : start[..feed]))
+            {
+                file.Position = 0;
+                return file;
+            }
+
+            file.Dispose();
+            return null;
+        }
+        catch (IOException)
+        {
+            file?.Dispose();
+            return null;
+        }
+        catch (UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+}

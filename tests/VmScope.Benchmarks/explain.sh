@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Measures `vmscope explain` end to end on a list of a million rows, beside mawk summing sizes by owner and wc counting
+# lines of the same file: RUNS starts of each (default 15), in turn so that a busy moment hits all alike; the table shows
+# the smallest wall time, the processor time of that run, the peak memory, and how often mawk's time holds vmscope's.
+# usage: explain.sh [RUNS]      results belong into docs/decisions/reading-lists.md
+set -euo pipefail
+runs=${1:-15}
+root=$(cd "$(dirname "$0")/../.." && pwd -P)
+work=$root/artifacts/explain
+list=$work/list-1000000.txt
+mkdir -p "$work"
+dotnet build "$root/tests/VmScope.Benchmarks" --configuration Release --verbosity quiet --nologo -nodeReuse:false
+bench=$root/artifacts/bin/VmScope.Benchmarks/release/VmScope.Benchmarks.dll
+[ -f "$list" ] || dotnet exec "$bench" list make "$list"
+"$root/vmscope" --version >/dev/null
+head -60 "$list" >"$work/short.txt"
+
+measure() { # NAME COMMAND...: one start; appends "wall cpu kilobytes" to NAME's file
+    local name=$1
+    shift
+    /usr/bin/time -f '%e %U %S %M' -o "$work/one" "$@" >/dev/null 2>&1 || true
+    tail -1 "$work/one" | awk '{ printf "%.3f %.3f %d\n", $1, $2 + $3, $4 }' >>"$work/$name"
+}
+
+rm -f "$work"/time-*
+for ((run = 0; run < runs; run++)); do
+    measure time-mawk mawk '{ sum[$3] += $2 } END { for (owner in sum) print owner, sum[owner] }' "$list"
+    measure time-wc wc -l "$list"
+    measure time-explain "$root/vmscope" explain "$list"
+    measure time-json "$root/vmscope" explain "$list" --json
+    measure time-short "$root/vmscope" explain "$work/short.txt"
+    measure time-version "$root/vmscope" --version
+done
+
+best() { sort -n "$work/$1" | head -1; }
+mawk=$(best time-mawk | cut -d' ' -f1)
+printf '%-34s %8s %8s %10s %12s\n' subject wall/s cpu/s peak/MB mawk/this
+for subject in mawk wc explain json short version; do
+    best "time-$subject" | awk -v name="$subject" -v mawk="$mawk" \
+        '{ printf "%-34s %8.2f %8.2f %10.1f %12s\n", name, $1, $2, $3 / 1024, ($1 > 0 ? sprintf("%.2f", mawk / $1) : "-") }'
+done
+dotnet exec "$bench" list speed "$list"
