@@ -1,7 +1,5 @@
-using System.Collections.Immutable;
 using System.CommandLine;
 using System.Globalization;
-using System.Text;
 using System.Text.Json;
 using VmScope.Analysis;
 using VmScope.Cli.Output;
@@ -94,54 +92,29 @@ internal static class CheckCommand
 
     private static void WriteJson(LayoutCheckReport report, TextWriter output)
     {
-        using MemoryStream stream = new();
-        using (Utf8JsonWriter json = new(stream, new JsonWriterOptions { Indented = true }))
+        using JsonText text = new(output);
+        Utf8JsonWriter json = text.Json;
+        json.WriteStartObject();
+        json.WriteString("arch", report.Inputs.Kernel.Architecture.Name());
+        json.WriteString("kernel", report.Inputs.Kernel.Version.ToString());
+        json.WriteString("release", report.Inputs.Kernel.Identity.Release);
+        json.WriteBoolean("agrees", report.Agrees);
+        json.WriteStartArray("checks");
+        foreach (LayoutComparison comparison in report.Comparisons)
         {
             json.WriteStartObject();
-            json.WriteString("arch", report.Inputs.Kernel.Architecture.Name());
-            json.WriteString("kernel", report.Inputs.Kernel.Version.ToString());
-            json.WriteString("release", report.Inputs.Kernel.Identity.Release);
-            json.WriteBoolean("agrees", report.Agrees);
-            json.WriteStartArray("checks");
-            foreach (LayoutComparison comparison in report.Comparisons)
-            {
-                json.WriteStartObject();
-                json.WriteString("name", comparison.Name);
-                json.WriteString("predicted", comparison.Predicted);
-                json.WriteString("observed", comparison.Observed);
-                json.WriteBoolean("agrees", comparison.Agrees);
-                json.WriteString("source", comparison.Source);
-                json.WriteEndObject();
-            }
-
-            json.WriteEndArray();
-            WriteTexts(json, "notCompared", report.NotCompared);
-            json.WriteStartArray("assumed");
-            foreach (Assumption assumption in report.Assumed)
-            {
-                json.WriteStartObject();
-                json.WriteString("name", assumption.Name);
-                json.WriteString("value", assumption.Value);
-                json.WriteString("reason", assumption.Reason);
-                json.WriteEndObject();
-            }
-
-            json.WriteEndArray();
-            WriteTexts(json, "notes", report.Layout?.Notes ?? []);
+            json.WriteString("name", comparison.Name);
+            json.WriteString("predicted", comparison.Predicted);
+            json.WriteString("observed", comparison.Observed);
+            json.WriteBoolean("agrees", comparison.Agrees);
+            json.WriteString("source", comparison.Source);
             json.WriteEndObject();
         }
 
-        output.WriteLine(Encoding.UTF8.GetString(stream.GetBuffer(), 0, (int)stream.Length));
-    }
-
-    private static void WriteTexts(Utf8JsonWriter json, string name, ImmutableArray<string> texts)
-    {
-        json.WriteStartArray(name);
-        foreach (string text in texts)
-        {
-            json.WriteStringValue(text);
-        }
-
         json.WriteEndArray();
+        text.Texts("notCompared", report.NotCompared);
+        text.Texts("assumed", report.Assumed.Select(assumption => assumption.ToString()));
+        text.Texts("notes", report.Layout?.Notes ?? []);
+        json.WriteEndObject();
     }
 }

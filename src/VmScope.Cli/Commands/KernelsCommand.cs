@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
 using System.CommandLine;
 using System.Globalization;
-using System.Text;
 using System.Text.Json;
 using VmScope.Cli.Layouts;
 using VmScope.Cli.Output;
@@ -163,14 +162,9 @@ internal static class KernelsCommand
 
     private static void WriteJson(Terminal terminal, Action<Utf8JsonWriter> write)
     {
-        using MemoryStream buffer = new();
-        using (Utf8JsonWriter json = new(buffer, new JsonWriterOptions { Indented = true }))
-        {
-            json.WriteStartObject();
-            write(json);
-            json.WriteEndObject();
-        }
-
-        terminal.Out.WriteLine(Encoding.UTF8.GetString(buffer.GetBuffer(), 0, (int)buffer.Length));
+        using JsonText text = new(terminal.Out);
+        text.Json.WriteStartObject();
+        write(text.Json);
+        text.Json.WriteEndObject();
     }
 }

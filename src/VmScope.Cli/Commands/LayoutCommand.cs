@@ -76,9 +76,7 @@ internal static class LayoutCommand
                 : null;
             if (isJson)
             {
-                using MemoryStream buffer = new();
-                LayoutJson.Write(layout, buffer, bases);
-                terminal.Out.WriteLine(System.Text.Encoding.UTF8.GetString(buffer.GetBuffer(), 0, (int)buffer.Length));
+                LayoutJson.Write(layout, terminal.Out, bases);
             }
             else if (isDmesg)
             {

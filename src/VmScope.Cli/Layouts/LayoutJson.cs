@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using VmScope.Cli.Output;
 using VmScope.Kernels;
 using VmScope.Layout;
 
@@ -8,9 +9,10 @@ namespace VmScope.Cli.Layouts;
 /// <summary>A layout as JSON; documented in docs/json-layout.md.</summary>
 internal static class LayoutJson
 {
-    internal static void Write(KernelLayout layout, Stream stream, ObservedBases? observed)
+    internal static void Write(KernelLayout layout, TextWriter output, ObservedBases? observed)
     {
-        using Utf8JsonWriter json = new(stream, new JsonWriterOptions { Indented = true });
+        using JsonText text = new(output);
+        Utf8JsonWriter json = text.Json;
         KernelDescription kernel = layout.Inputs.Kernel;
         json.WriteStartObject();
         json.WriteString("arch", kernel.Architecture.Name());
@@ -58,9 +60,9 @@ internal static class LayoutJson
         }
 
         json.WriteEndArray();
-        WriteStrings(json, "assumed", layout.Assumed.Select(assumption => assumption.ToString()));
-        WriteStrings(json, "notes", layout.Notes);
-        WriteStrings(json, "unverified", layout.Unverified);
+        text.Texts("assumed", layout.Assumed.Select(assumption => assumption.ToString()));
+        text.Texts("notes", layout.Notes);
+        text.Texts("unverified", layout.Unverified);
         json.WriteStartArray("scalars");
         foreach (Quantity quantity in layout.Quantities)
         {
@@ -116,17 +118,6 @@ internal static class LayoutJson
         }
 
         json.WriteEndObject();
-    }
-
-    private static void WriteStrings(Utf8JsonWriter json, string name, IEnumerable<string> values)
-    {
-        json.WriteStartArray(name);
-        foreach (string value in values)
-        {
-            json.WriteStringValue(value);
-        }
-
-        json.WriteEndArray();
     }
 
     private static string UnitName(QuantityUnit unit) => unit switch

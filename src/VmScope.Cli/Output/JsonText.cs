@@ -27,6 +27,18 @@ internal sealed class JsonText : IDisposable
     /// <summary>Writes an exclusive end: 0 stands for the top of the 64-bit space.</summary>
     internal void End(string name, ulong end) => Json.WriteString(name, end == 0 ? "0x10000000000000000" : Hex(end));
 
+    /// <summary>Writes an array of texts.</summary>
+    internal void Texts(string name, IEnumerable<string> texts)
+    {
+        Json.WriteStartArray(name);
+        foreach (string text in texts)
+        {
+            Json.WriteStringValue(text);
+        }
+
+        Json.WriteEndArray();
+    }
+
     /// <summary>Hands on what is written so far, so that a long answer is not kept whole.</summary>
     internal void FlushSome()
     {

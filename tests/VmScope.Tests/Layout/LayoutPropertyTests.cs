@@ -306,9 +306,9 @@ public class LayoutPropertyTests
             return ((LayoutAnswer.Impossible)answer).Reason;
         }
 
-        using MemoryStream stream = new();
-        LayoutJson.Write(predicted.Layout, stream, observed: null);
-        return Encoding.UTF8.GetString(stream.ToArray());
+        using StringWriter text = new();
+        LayoutJson.Write(predicted.Layout, text, observed: null);
+        return text.ToString();
     }
 
     // The message costs more than the check: it is made only when it is needed.
