@@ -46,14 +46,14 @@ public static class VmallocListTimelines
     /// <remarks>arch/arm/include/asm/memory.h defines 24 only in that case; recorded boots of SMP kernels show 512 KiB steps.</remarks>
     public static int IoremapMaxOrder(
         KernelVersion version, Architecture architecture, int pageShift, bool hasPae, bool hasSupersections = false) => architecture switch
-    {
-        Architecture.X64 => X64IoremapMaxOrder.At(version),
-        Architecture.I386 => I386IoremapMaxOrder.At(version) is var order && order == 0 ? 7 + pageShift : hasPae ? 21 : 22,
-        Architecture.Arm => hasSupersections ? 24 : 7 + pageShift,
-        Architecture.Arm64 => Arm64IoremapIsHuge.At(version) ? (pageShift == 12 ? 30 : (2 * pageShift) - 3) : 7 + pageShift,
-        Architecture.Riscv64 => RiscvIoremapIsHuge.At(version) ? 30 : 7 + pageShift,
-        Architecture.Unknown => 7 + pageShift,
-    };
+        {
+            Architecture.X64 => X64IoremapMaxOrder.At(version),
+            Architecture.I386 => I386IoremapMaxOrder.At(version) is var order && order == 0 ? 7 + pageShift : hasPae ? 21 : 22,
+            Architecture.Arm => hasSupersections ? 24 : 7 + pageShift,
+            Architecture.Arm64 => Arm64IoremapIsHuge.At(version) ? (pageShift == 12 ? 30 : (2 * pageShift) - 3) : 7 + pageShift,
+            Architecture.Riscv64 => RiscvIoremapIsHuge.At(version) ? 30 : 7 + pageShift,
+            Architecture.Unknown => 7 + pageShift,
+        };
 
     /// <summary>The end of the vmalloc window of 32-bit arm, exclusive, on machines that do not choose their own.</summary>
     public static readonly Timeline<ulong> ArmVmallocEnd = new(
