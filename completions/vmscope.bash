@@ -4,13 +4,13 @@ _vmscope() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} path= i
     for ((i = 1; i < COMP_CWORD; i++)); do
         case "$path ${COMP_WORDS[i]}" in
-            ' explain'|' fit'|' layout'|' kernels'|' kernels diff'|' replay'|' doctor'|' diff'|' watch'|' collect'|' lab'|' completion'|' man'|' check') path="$path ${COMP_WORDS[i]}" ;;
+            ' explain'|' fit'|' layout'|' check'|' kernels'|' kernels diff'|' replay'|' doctor'|' diff'|' watch'|' collect'|' lab'|' completion'|' man') path="$path ${COMP_WORDS[i]}" ;;
         esac
     done
     local words= values=
     case "$path" in
         '')
-            words='explain fit layout kernels replay doctor diff watch collect lab completion man check --help -? -h --version'
+            words='explain fit layout check kernels replay doctor diff watch collect lab completion man --help -? -h --version'
             ;;
         ' explain')
             words='--sample --json --csv --all --by --sort --area --ascii --color --svg --html --help -? -h'
@@ -51,6 +51,12 @@ _vmscope() {
                 --color) values='always auto never' ;;
                 --svg) COMPREPLY=($(compgen -f -- "$cur")); return ;;
                 --html) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+            esac
+            ;;
+        ' check')
+            words='--json --color --help -? -h'
+            case "$prev" in
+                --color) values='always auto never' ;;
             esac
             ;;
         ' kernels')
@@ -126,12 +132,6 @@ _vmscope() {
             ;;
         ' man')
             words='--help -? -h'
-            ;;
-        ' check')
-            words='--json --color --help -? -h'
-            case "$prev" in
-                --color) values='always auto never' ;;
-            esac
             ;;
     esac
     if [[ -n $values ]]; then

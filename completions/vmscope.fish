@@ -4,23 +4,23 @@ function __vmscope_at
     set -l words (commandline -opc)[2..-1]
     set -l path
     for word in $words
-        contains -- (string join ' ' $path $word) 'explain' 'fit' 'layout' 'kernels' 'kernels diff' 'replay' 'doctor' 'diff' 'watch' 'collect' 'lab' 'completion' 'man' 'check'; and set -a path $word
+        contains -- (string join ' ' $path $word) 'explain' 'fit' 'layout' 'check' 'kernels' 'kernels diff' 'replay' 'doctor' 'diff' 'watch' 'collect' 'lab' 'completion' 'man'; and set -a path $word
     end
     test "$path" = "$argv"
 end
-complete -c vmscope -n '__vmscope_at ' -f -a explain -d 'Explain /proc/vmallocinfo: owners, gaps, the largest hole, and what looks wrong.'
-complete -c vmscope -n '__vmscope_at ' -f -a fit -d 'Say whether a request would find room, where, or by how many bytes it misses.'
-complete -c vmscope -n '__vmscope_at ' -f -a layout -d 'Predicts where a kernel puts each region of its address space'
-complete -c vmscope -n '__vmscope_at ' -f -a kernels -d 'Lists the kernels whose layout is known, and what changed between two of them'
-complete -c vmscope -n '__vmscope_at ' -f -a replay -d 'Replays recorded allocations: every address against the kernel'\''s, or what if'
+complete -c vmscope -n '__vmscope_at ' -f -a explain -d 'Explain /proc/vmallocinfo: owners, gaps, the largest hole, and what looks wrong'
+complete -c vmscope -n '__vmscope_at ' -f -a fit -d 'Say whether a request would find room, where, or by how many bytes it misses'
+complete -c vmscope -n '__vmscope_at ' -f -a layout -d 'Predict where a kernel puts each region of its address space'
+complete -c vmscope -n '__vmscope_at ' -f -a check -d 'Predict this layout from version, configuration, options and memory, and compare with what the kernel says'
+complete -c vmscope -n '__vmscope_at ' -f -a kernels -d 'List the kernels whose layout is known, and what changed between two of them'
+complete -c vmscope -n '__vmscope_at ' -f -a replay -d 'Replay recorded allocations: every address against the kernel'\''s, or what if'
 complete -c vmscope -n '__vmscope_at ' -f -a doctor -d 'Say why a request for kernel addresses failed, and whether vmalloc= helps'
 complete -c vmscope -n '__vmscope_at ' -f -a diff -d 'Say what changed between snapshots, and which owners look like a leak'
-complete -c vmscope -n '__vmscope_at ' -f -a watch -d 'Shows who holds the vmalloc area, live, and records it'
+complete -c vmscope -n '__vmscope_at ' -f -a watch -d 'Show who holds the vmalloc area, live, and record it'
 complete -c vmscope -n '__vmscope_at ' -f -a collect -d 'Write this machine'\''s evidence into one archive that every command reads'
 complete -c vmscope -n '__vmscope_at ' -f -a lab -d 'Boot a modelled machine and see what its memory manager does'
 complete -c vmscope -n '__vmscope_at ' -f -a completion -d 'Print the completion script of a shell'
 complete -c vmscope -n '__vmscope_at ' -f -a man -d 'Print the manual page'
-complete -c vmscope -n '__vmscope_at ' -f -a check -d 'Predict the layout from version, configuration, options and memory map, and compare with what the kernel says.'
 complete -c vmscope -n '__vmscope_at ' -l help -s '?' -s h -d 'Show help and usage information'
 complete -c vmscope -n '__vmscope_at ' -l version -d 'Show version information'
 complete -c vmscope -n '__vmscope_at explain' -l sample -r -d 'Explain a built-in list instead: tty, server, small, arm64, arm'
@@ -64,6 +64,9 @@ complete -c vmscope -n '__vmscope_at layout' -l color -x -a 'always auto never' 
 complete -c vmscope -n '__vmscope_at layout' -l svg -r -d 'Also write the answer as a picture: one SVG file'
 complete -c vmscope -n '__vmscope_at layout' -l html -r -d 'Also write the answer as a page: one HTML file that needs no network'
 complete -c vmscope -n '__vmscope_at layout' -l help -s '?' -s h -d 'Show help and usage information'
+complete -c vmscope -n '__vmscope_at check' -l json -d 'Print JSON (docs/json-check.md)'
+complete -c vmscope -n '__vmscope_at check' -l color -x -a 'always auto never' -d 'Colour the output: auto (only to a terminal), always or never'
+complete -c vmscope -n '__vmscope_at check' -l help -s '?' -s h -d 'Show help and usage information'
 complete -c vmscope -n '__vmscope_at kernels' -f -a diff -d 'Prints what changed for the layout between two versions, with sources'
 complete -c vmscope -n '__vmscope_at kernels' -l json -d 'Write JSON'
 complete -c vmscope -n '__vmscope_at kernels' -l help -s '?' -s h -d 'Show help and usage information'
@@ -120,6 +123,3 @@ complete -c vmscope -n '__vmscope_at lab' -l help -s '?' -s h -d 'Show help and 
 complete -c vmscope -n '__vmscope_at completion' -l help -s '?' -s h -d 'Show help and usage information'
 complete -c vmscope -n '__vmscope_at completion' -f -a 'bash fish zsh'
 complete -c vmscope -n '__vmscope_at man' -l help -s '?' -s h -d 'Show help and usage information'
-complete -c vmscope -n '__vmscope_at check' -l json -d 'Print JSON (docs/json-check.md)'
-complete -c vmscope -n '__vmscope_at check' -l color -x -a 'always auto never' -d 'Colour the output: auto (only to a terminal), always or never'
-complete -c vmscope -n '__vmscope_at check' -l help -s '?' -s h -d 'Show help and usage information'

@@ -21,7 +21,7 @@ internal static class CheckCommand
         Argument<string?> evidence = EvidenceArgument.Create();
         Option<bool> json = new("--json") { Description = "Print JSON (docs/json-check.md)" };
         Option<string> color = ColorChoice.Option();
-        Command command = new Command(Name, "Predict the layout from version, configuration, options and memory map, and compare with what the kernel says.")
+        Command command = new Command(Name, "Predict this layout from version, configuration, options and memory, and compare with what the kernel says")
         {
             evidence, json, color,
         }.WithExamples(

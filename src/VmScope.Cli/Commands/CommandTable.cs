@@ -16,6 +16,7 @@ internal static class CommandTable
         new(ExplainCommand.Name, ExplainCommand.Create),
         new(FitCommand.Name, FitCommand.Create),
         new("layout", LayoutCommand.Create),
+        new(CheckCommand.Name, CheckCommand.Create),
         new("kernels", KernelsCommand.Create),
         new("replay", ReplayCommand.Create),
         new(DoctorCommand.Name, DoctorCommand.Create),
@@ -25,6 +26,5 @@ internal static class CommandTable
         new(LabCommandLine.Name, LabCommandLine.Create),
         new(CompletionCommand.Name, CompletionCommand.Create),
         new(ManCommand.Name, ManCommand.Create),
-        new(CheckCommand.Name, CheckCommand.Create),
     ];
 }

@@ -27,7 +27,7 @@ internal static class ExplainCommand
         Option<string?> area = new("--area") { Description = "Explain one address: its area, page, guard page or hole, and the neighbours", HelpName = "address" };
         Option<bool> ascii = new("--ascii") { Description = "Draw with plain ASCII characters" };
         Option<string> color = ColorChoice.Option();
-        Command command = new Command(Name, "Explain /proc/vmallocinfo: owners, gaps, the largest hole, and what looks wrong.")
+        Command command = new Command(Name, "Explain /proc/vmallocinfo: owners, gaps, the largest hole, and what looks wrong")
         {
             evidence, sample, json, csv, all, by, sort, area, ascii, color,
         }.WithExamples(

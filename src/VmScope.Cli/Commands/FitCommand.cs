@@ -25,7 +25,7 @@ internal static class FitCommand
         Option<string> window = new("--window") { Description = "vmalloc or modules", HelpName = "name", DefaultValueFactory = _ => "vmalloc" };
         Option<string?> sample = new("--sample") { Description = $"Look into a built-in list instead: {Samples.Names}", HelpName = "name" };
         Option<bool> json = new("--json") { Description = "Print JSON (docs/json.md)" };
-        Command command = new Command(Name, "Say whether a request would find room, where, or by how many bytes it misses.")
+        Command command = new Command(Name, "Say whether a request would find room, where, or by how many bytes it misses")
         {
             size, evidence, align, ioremap, guarded, window, sample, json,
         }.WithExamples(

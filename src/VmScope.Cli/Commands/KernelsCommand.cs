@@ -14,7 +14,7 @@ internal static class KernelsCommand
     internal static Command Create(Terminal terminal)
     {
         Option<bool> json = new("--json") { Description = "Write JSON" };
-        Command command = new("kernels", "Lists the kernels whose layout is known, and what changed between two of them") { json };
+        Command command = new("kernels", "List the kernels whose layout is known, and what changed between two of them") { json };
         command.SetAction(parsed =>
         {
             List(terminal, parsed.GetValue(json));

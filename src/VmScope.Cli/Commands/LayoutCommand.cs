@@ -26,7 +26,7 @@ internal static class LayoutCommand
         Option<bool> observed = new("--observed") { Description = "Also show where evidence says randomised regions were" };
         Option<string?> symbols = new("--system-map") { Description = "With --dmesg: System.map of the build, for the lines about the image", HelpName = "file" };
         Option<string> color = ColorChoice.Option();
-        Command command = new("layout", "Predicts where a kernel puts each region of its address space");
+        Command command = new("layout", "Predict where a kernel puts each region of its address space");
         options.AddTo(command);
         foreach (Option option in (Option[])[json, dmesg, meminfo, why, sweep, csv, observed, symbols, color])
         {

@@ -38,7 +38,7 @@ internal static class ReplayCommand
         Option<bool> json = new("--json") { Description = "Print JSON (docs/json-replay.md)" };
         Option<bool> csv = new("--csv") { Description = "What if: print the state over time as CSV" };
         Option<bool> ascii = new("--ascii") { Description = "Draw with plain ASCII characters" };
-        Command command = new("replay", "Replays recorded allocations: every address against the kernel's, or what if")
+        Command command = new("replay", "Replay recorded allocations: every address against the kernel's, or what if")
         {
             trace, evidence, snapshot, tree, after, recordedOn, cpus, kernel, era, ram, cmdline, pageSize, noLazy,
             workload, arch, seed, loops, pages, workers, record, json, csv, ascii,

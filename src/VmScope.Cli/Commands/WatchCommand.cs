@@ -22,7 +22,7 @@ internal static class WatchCommand
         Option<string?> replay = new("--replay") { Description = "Show a recording instead of a machine", HelpName = "file" };
         Option<bool> ascii = new("--ascii") { Description = "Draw with plain characters only" };
         Option<string> color = ColorChoice.Option();
-        Command command = new("watch", "Shows who holds the vmalloc area, live, and records it")
+        Command command = new("watch", "Show who holds the vmalloc area, live, and record it")
         {
             evidence, every, length, record, replay, ascii, color,
         };
