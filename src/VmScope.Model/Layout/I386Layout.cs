@@ -416,7 +416,8 @@ internal static class I386Layout
         ReadOnlySpan<ZoneLimit> high = facts.Highmem ? [new ZoneLimit("HighMem", low.MaxFrames)] : [];
 
         ReadOnlySpan<string> empty = facts.HasZoneMovable ? ["Movable"] : [];
-        ZoneCutter.Cut(builder, memory.Ram(), [.. dma, normal, .. high], facts.FirstFrame.Value == FirstFrameRule.Zero, empty);
+        ZoneCutter.Cut(builder, memory.Ram(), [.. dma, normal, .. high], facts.FirstFrame.Value == FirstFrameRule.Zero, empty,
+            cutsMovable: facts.HasZoneMovable);
         X86Options.NoteZoneOptions(builder);
     }
 

@@ -233,7 +233,7 @@ internal static class X64Layout
             _ => [],
         };
         ZoneCutter.Cut(builder, memory.Ram(), [.. dma, .. dma32, new ZoneLimit("Normal", frames)],
-            facts.FirstFrame.Value == FirstFrameRule.Zero, empty);
+            facts.FirstFrame.Value == FirstFrameRule.Zero, empty, cutsMovable: facts.HasZoneMovable);
         X86Options.NoteZoneOptions(builder);
     }
 

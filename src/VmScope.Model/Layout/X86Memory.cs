@@ -164,6 +164,12 @@ internal sealed class X86Memory
             return;
         }
 
+        if (rest.StartsWith('%'))
+        {
+            Retype(size, rest[1..]);
+            return;
+        }
+
         Kind? kind = rest.Length == 0 ? null : rest[0] switch
         {
             '@' => Kind.Ram,
@@ -181,19 +187,64 @@ internal sealed class X86Memory
                 Replace(Sanitized(_spans));
             }
         }
-        else if (rest.Length == 0 || rest[0] is not ('@' or '#' or '$' or '!' or '%'))
+        else if (rest.Length == 0 || rest[0] is not ('@' or '#' or '$' or '!'))
         {
             Remove(size, ulong.MaxValue);
         }
     }
 
-    /// <summary>Takes RAM away from [start, end).</summary>
-    private void Remove(ulong start, ulong end)
+    /// <summary>Applies what follows the sign of <c>memmap=size%start-from+to</c>: another type for what has one.</summary>
+    /// <remarks>
+    /// Only <c>+to</c> adds, only <c>-from</c> removes, neither removes whatever is there. Source:
+    /// arch/x86/kernel/e820.c, parse_memmap_one(), 4.18; before that the text was taken for a size alone.
+    /// </remarks>
+    private void Retype(ulong size, string text)
     {
-        List<Span> kept = new(_spans.Count + 1);
+        if (KernelCommandLine.MemoryParse(text, out string rest) is not { } start)
+        {
+            return;
+        }
+
+        ulong from = 0;
+        ulong to = 0;
+        if (rest.StartsWith('-'))
+        {
+            from = KernelCommandLine.MemoryParse(rest[1..], out rest) ?? 0;
+        }
+
+        if (rest.StartsWith('+'))
+        {
+            to = KernelCommandLine.MemoryParse(rest[1..], out rest) ?? 0;
+        }
+
+        ulong end = unchecked(start + size);
+        if (rest.Length != 0 || from > int.MaxValue || to > int.MaxValue || end <= start)
+        {
+            return;
+        }
+
+        if (from == 0 && to != 0)
+        {
+            _spans.Add(new Span(start, end, (Kind)to));
+        }
+        else
+        {
+            Change(start, end, from == 0 ? null : (Kind)from, to == 0 ? null : (Kind)to);
+        }
+
+        Replace(Sanitized(_spans));
+    }
+
+    /// <summary>Takes RAM away from [start, end).</summary>
+    private void Remove(ulong start, ulong end) => Change(start, end, Kind.Ram, to: null);
+
+    /// <summary>Gives what is in [start, end) and of one kind (null: of any) another kind, or (null) takes it away.</summary>
+    private void Change(ulong start, ulong end, Kind? from, Kind? to)
+    {
+        List<Span> kept = new(_spans.Count + 2);
         foreach (Span span in _spans)
         {
-            if (span.Kind != Kind.Ram || span.End <= start || span.Start >= end)
+            if ((from is { } kind && span.Kind != kind) || span.End <= start || span.Start >= end)
             {
                 kept.Add(span);
                 continue;
@@ -202,6 +253,11 @@ internal sealed class X86Memory
             if (span.Start < start)
             {
                 kept.Add(span with { End = start });
+            }
+
+            if (to is { } other)
+            {
+                kept.Add(new Span(Math.Max(span.Start, start), Math.Min(span.End, end), other));
             }
 
             if (span.End > end)

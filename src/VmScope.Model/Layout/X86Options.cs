@@ -7,12 +7,9 @@ internal static class X86Options
 {
     internal static void NoteZoneOptions(LayoutBuilder builder)
     {
-        foreach (BootOption option in builder.Inputs.Kernel.CommandLine.Options)
+        if (MovableZone.NotFollowed(builder.Inputs.Kernel.CommandLine) is { } option)
         {
-            if (option.Name is "kernelcore" or "movablecore" or "movable_node")
-            {
-                builder.Note($"{option.Name} moves memory into zone Movable; the zones here do not show that");
-            }
+            builder.Note($"{option} moves memory into zone Movable; the zones here do not show that");
         }
     }
 

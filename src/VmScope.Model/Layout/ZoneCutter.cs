@@ -20,43 +20,61 @@ internal static class ZoneCutter
     /// <param name="fromZero">Whether the first zone begins at frame 0 whatever the RAM.</param>
     /// <param name="emptyZones">Zones that exist and are empty, appended to every node.</param>
     /// <param name="pageShift">log2 of the page size.</param>
+    /// <param name="cutsMovable">Whether <c>kernelcore=</c> and <c>movablecore=</c> are followed.</param>
     internal static void Cut(LayoutBuilder builder, List<FrameRun> ram, ReadOnlySpan<ZoneLimit> limits, bool fromZero,
-        ReadOnlySpan<string> emptyZones, int pageShift = 12)
+        ReadOnlySpan<string> emptyZones, int pageShift = 12, bool cutsMovable = false)
     {
         StateLimits(builder, ram, limits, fromZero);
-        if (builder.Inputs.NumaRanges.IsDefaultOrEmpty)
+        ulong first = ram.Count == 0 ? 0 : ram[0].Start;
+        int[] numbers = [0];
+        List<FrameRun>[] nodes = [ram];
+        if (!builder.Inputs.NumaRanges.IsDefaultOrEmpty)
         {
-            CutNode(builder, node: 0, ram, limits, fromZero, ram.Count == 0 ? 0 : ram[0].Start, emptyZones);
-            return;
+            numbers = [.. builder.Inputs.NumaRanges.Select(range => range.Node).Distinct().Order()];
+            nodes = Array.ConvertAll(numbers, node => RamOf(builder, node, ram, pageShift));
         }
 
-        ulong first = ram.Count == 0 ? 0 : ram[0].Start;
-        foreach (int node in builder.Inputs.NumaRanges.Select(range => range.Node).Distinct().Order())
+        ulong usable = fromZero ? 0 : first;
+        ulong below = usable;
+        foreach (ZoneLimit limit in limits)
         {
-            List<FrameRun> own = [];
-            foreach (NumaRange range in builder.Inputs.NumaRanges)
-            {
-                if (range.Node != node)
-                {
-                    continue;
-                }
+            usable = limit.EndFrame > below ? below : usable;
+            below = Math.Max(limit.EndFrame, below);
+        }
 
-                ulong start = range.Range.Start.Value >> pageShift;
-                ulong end = (range.Range.Last.Value >> pageShift) + 1;
-                foreach (FrameRun run in ram)
-                {
-                    ulong from = Math.Max(run.Start, start);
-                    ulong to = Math.Min(run.End, end);
-                    if (to > from)
-                    {
-                        own.Add(new FrameRun(from, to));
-                    }
-                }
+        ulong[] movable = cutsMovable ? MovableZone.Starts(builder.Inputs.Kernel.CommandLine, nodes, usable) : new ulong[nodes.Length];
+        for (int i = 0; i < nodes.Length; i++)
+        {
+            CutNode(builder, numbers[i], nodes[i], limits, fromZero, first, emptyZones, movable[i]);
+        }
+    }
+
+    /// <summary>The runs of one NUMA node.</summary>
+    private static List<FrameRun> RamOf(LayoutBuilder builder, int node, List<FrameRun> ram, int pageShift)
+    {
+        List<FrameRun> own = [];
+        foreach (NumaRange range in builder.Inputs.NumaRanges)
+        {
+            if (range.Node != node)
+            {
+                continue;
             }
 
-            own.Sort(static (left, right) => left.Start.CompareTo(right.Start));
-            CutNode(builder, node, own, limits, fromZero, first, emptyZones);
+            ulong start = range.Range.Start.Value >> pageShift;
+            ulong end = (range.Range.Last.Value >> pageShift) + 1;
+            foreach (FrameRun run in ram)
+            {
+                ulong from = Math.Max(run.Start, start);
+                ulong to = Math.Min(run.End, end);
+                if (to > from)
+                {
+                    own.Add(new FrameRun(from, to));
+                }
+            }
         }
+
+        own.Sort(static (left, right) => left.Start.CompareTo(right.Start));
+        return own;
     }
 
     /// <summary>The zones of the whole machine, as "Zone ranges:" prints them: each begins where the one below ends.</summary>
@@ -82,7 +100,7 @@ internal static class ZoneCutter
     };
 
     private static void CutNode(LayoutBuilder builder, int node, List<FrameRun> ram, ReadOnlySpan<ZoneLimit> limits,
-        bool fromZero, ulong firstOfMachine, ReadOnlySpan<string> emptyZones)
+        bool fromZero, ulong firstOfMachine, ReadOnlySpan<string> emptyZones, ulong movableStart)
     {
         ulong nodeStart = ram.Count == 0 ? 0 : ram[0].Start;
         ulong nodeEnd = ram.Count == 0 ? 0 : ram[^1].End;
@@ -93,22 +111,33 @@ internal static class ZoneCutter
             ulong zoneEnd = Math.Max(limit.EndFrame, below);
             ulong start = Math.Clamp(nodeStart, below, zoneEnd);
             ulong end = Math.Clamp(nodeEnd, below, zoneEnd);
-            ulong spanned = end > start ? end - start : 0;
-            ulong present = 0;
-            foreach (FrameRun run in ram)
-            {
-                ulong from = Math.Max(run.Start, start);
-                ulong to = Math.Min(run.End, end);
-                present += to > from ? to - from : 0;
-            }
-
-            builder.Zone(new Zone(limit.Name, node, spanned == 0 ? 0 : start, spanned, present));
+            builder.Zone(ZoneOf(limit.Name, node, ram, start, movableStart == 0 ? end : Math.Min(end, movableStart)));
             below = zoneEnd;
         }
 
         foreach (string name in emptyZones)
         {
-            builder.Zone(new Zone(name, node, StartPfn: 0, SpannedPages: 0, PresentPages: 0));
+            builder.Zone(name == "Movable" && movableStart != 0
+                ? ZoneOf(name, node, ram, movableStart, Math.Min(nodeEnd, below))
+                : new Zone(name, node, StartPfn: 0, SpannedPages: 0, PresentPages: 0));
         }
+    }
+
+    private static Zone ZoneOf(string name, int node, List<FrameRun> ram, ulong start, ulong end)
+    {
+        if (end <= start)
+        {
+            return new Zone(name, node, StartPfn: 0, SpannedPages: 0, PresentPages: 0);
+        }
+
+        ulong present = 0;
+        foreach (FrameRun run in ram)
+        {
+            ulong from = Math.Max(run.Start, start);
+            ulong to = Math.Min(run.End, end);
+            present += to > from ? to - from : 0;
+        }
+
+        return new Zone(name, node, start, end - start, present);
     }
 }
