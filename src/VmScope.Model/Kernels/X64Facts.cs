@@ -144,7 +144,7 @@ internal sealed class X64Facts
                 : 0,
             KaslrKeepsFullDirectMap = fullMap is null || config.Ask(fullMap) == false
                 ? false
-                : X64Timeline.KaslrFullDirectMapIsCertain.At(version) ? config.Ask(fullMap) : null,
+                : X64Timeline.KaslrFullDirectMapIsCertain.At(version) is { } certain && config.Ask(certain) == true ? true : null,
             HasZoneDma = !X86Timeline.ZoneDmaIsOptional.At(version) || config.Flag("ZONE_DMA", byDefault: true, "on in every usual configuration"),
             HasZoneDma32 = X64Timeline.ZoneDma32.At(version) && config.Ask("ZONE_DMA32") != false,
             HasZoneMovable = X86Timeline.ZoneMovable.At(version),

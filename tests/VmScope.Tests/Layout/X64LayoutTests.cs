@@ -105,7 +105,7 @@ public class X64LayoutTests
     [Fact]
     public void Kaslr_keeps_order_and_room()
     {
-        KernelLayout layout = Predictions.Of(Architecture.X64, "6.12", 2 * GiB, "RANDOMIZE_BASE=y PCI_P2PDMA=n");
+        KernelLayout layout = Predictions.Of(Architecture.X64, "6.12", 2 * GiB, "RANDOMIZE_BASE=y ZONE_DEVICE=n");
         RandomStart direct = layout.FindRegion("direct-map")!.Value.Random!.Value;
         RandomStart vmalloc = layout.FindRegion("vmalloc")!.Value.Random!.Value;
         RandomStart vmemmap = layout.FindRegion("vmemmap")!.Value.Random!.Value;
@@ -116,6 +116,20 @@ public class X64LayoutTests
         Assert.InRange(vmemmap.Highest.Value + Size.TiB, vmalloc.Highest.Value, 0xfffffe0000000000 + (2 * GiB));
         Assert.Null(Predictions.Of(Architecture.X64, "6.12", 2 * GiB, "RANDOMIZE_BASE=y", "nokaslr").FindRegion("vmalloc")!.Value.Random);
         Assert.Null(Predictions.Of(Architecture.X64, "6.12", 2 * GiB, "RANDOMIZE_BASE=y KASAN=y").FindRegion("vmalloc")!.Value.Random);
+    }
+
+    /// <summary>Bases of boots of cloud kernels, where PCI_P2PDMA is off: ZONE_DEVICE alone kept the direct map at its full size.</summary>
+    [Theory]
+    [InlineData("6.1.192", 128, 0xffffcc5b80000000)]
+    [InlineData("6.12.117", 1024, 0xffffd25c40000000)]
+    public void Zone_device_keeps_the_direct_map_whole(string version, ulong ramMiB, ulong vmallocBase)
+    {
+        const string config = "RANDOMIZE_BASE=y RANDOMIZE_MEMORY=y PCI_P2PDMA=n ZONE_DEVICE=";
+        RandomStart Start(string zoneDevice) =>
+            Predictions.Of(Architecture.X64, version, ramMiB * Size.MiB, config + zoneDevice).FindRegion("vmalloc")!.Value.Random!.Value;
+
+        Assert.InRange(vmallocBase, Start("y").Lowest.Value, Start("y").Highest.Value);
+        Assert.True(Start("n").Highest.Value < vmallocBase);
     }
 
     [Fact]

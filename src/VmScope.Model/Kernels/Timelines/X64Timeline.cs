@@ -104,19 +104,21 @@ internal static class X64Timeline
         new(new(4, 8), "UNVERIFIED: arch/x86/mm/kaslr.c, 4.8 to 4.14: upper bound of the window", true),
         new(new(4, 15), "arch/x86/mm/kaslr.c, kernel_randomize_memory(), 6.1 and 6.12", true));
 
-    /// <summary>What keeps the direct map at its full size when the bases are randomised; null when nothing does.</summary>
+    /// <summary>Without which option nothing keeps the direct map at its full size when the bases are randomised; null when nothing ever does.</summary>
+    /// <remarks>
+    /// The rule began with PCI_P2PDMA (which needs ZONE_DEVICE) and was widened to ZONE_DEVICE; stable releases took both,
+    /// so an older kernel with ZONE_DEVICE alone may follow either.
+    /// </remarks>
     internal static readonly Timeline<string?> KaslrFullDirectMap = new(
         new(new(2, 6, 9), "arch/x86/mm/kaslr.c, kernel_randomize_memory(), 6.1 and 6.12", Value: null),
-        new(new(4, 20), "UNVERIFIED: stable releases took commit 7ffb791423c7 of 6.15; recorded boots of 6.1.176 and 6.12.107 have it",
-            "PCI_P2PDMA"),
-        new(new(6, 15), "UNVERIFIED: arch/x86/mm/kaslr.c, between 6.14 and 6.18 (commit 7ffb791423c7)", "PCI_P2PDMA"),
-        new(new(6, 19), "UNVERIFIED: arch/x86/mm/kaslr.c, 6.18 or later", "ZONE_DEVICE"));
+        new(new(4, 20), "UNVERIFIED: stable releases took commits 7ffb791423c7 of 6.15 and 269031b15c14 of 6.19; booted 6.1.192 and 6.12.117 follow the second",
+            "ZONE_DEVICE"));
 
-    /// <summary>Whether the release alone decides on <see cref="KaslrFullDirectMap"/>; stable releases before took it over at various times.</summary>
-    internal static readonly Timeline<bool> KaslrFullDirectMapIsCertain = new(
-        new(new(2, 6, 9), "no such rule", true),
-        new(new(4, 20), "UNVERIFIED: taken over by stable releases", false),
-        new(new(6, 15), "UNVERIFIED: arch/x86/mm/kaslr.c, between 6.14 and 6.18", true));
+    /// <summary>Which option surely keeps it, if set; null while the release does not tell because stable releases took the rule over at various times.</summary>
+    internal static readonly Timeline<string?> KaslrFullDirectMapIsCertain = new(
+        new(new(2, 6, 9), "no such rule, or taken over by stable releases", Value: null),
+        new(new(6, 15), "UNVERIFIED: arch/x86/mm/kaslr.c, between 6.14 and 6.18 (commit 7ffb791423c7)", "PCI_P2PDMA"),
+        new(new(6, 19), "arch/x86/mm/kaslr.c, commit 269031b15c14, written on 6.19-rc4", "ZONE_DEVICE"));
 
     /// <summary>Whether ZONE_DMA32 exists.</summary>
     internal static readonly Timeline<bool> ZoneDma32 = new(
