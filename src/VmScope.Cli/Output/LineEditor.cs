@@ -27,6 +27,12 @@ internal sealed class LineEditor(Terminal terminal, Func<string, IReadOnlyList<s
         while (true)
         {
             ConsoleKeyInfo key = terminal.ReadKey();
+            if (key == default)
+            {
+                // The end of input, as the runtime reports it: the terminal is gone.
+                return null;
+            }
+
             bool control = key.Modifiers.HasFlag(ConsoleModifiers.Control);
             switch (key.Key)
             {

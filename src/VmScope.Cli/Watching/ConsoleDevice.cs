@@ -89,6 +89,13 @@ internal sealed class ConsoleDevice : IWatchDevice, IDisposable
         }
 
         key = Console.ReadKey(intercept: true);
+        if (key == default)
+        {
+            // The runtime answers the end of input with a key that is none: the terminal is gone, and would answer so for ever.
+            _stop = true;
+            return false;
+        }
+
         return true;
     }
 

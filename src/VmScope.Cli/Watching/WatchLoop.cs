@@ -39,7 +39,7 @@ internal sealed class WatchLoop(IWatchSource source, RecordingWriter? recording,
                 next = clock.GetElapsedTime(started) + plan.Every;
             }
 
-            while (device.TryKey(out ConsoleKeyInfo key))
+            while (!device.StopIsAsked && device.TryKey(out ConsoleKeyInfo key))
             {
                 redraw = true;
                 if (!Do(view.Press(key, WatchScreen.TableRows(device.Size.Height))))

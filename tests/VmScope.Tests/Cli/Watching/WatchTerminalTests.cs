@@ -74,6 +74,36 @@ public sealed class WatchTerminalTests : IDisposable
         Assert.DoesNotContain("vmscope watch", screen, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void A_terminal_that_goes_away_ends_it()
+    {
+        Write(Areas(netlink: 10));
+        using (TmuxSession session = new($"watch '{_folder.FullName}' --every 100ms", width: 120, height: 30))
+        {
+            session.Until("netlink_sendmsg");
+            Assert.True(IsRunning());
+        }
+
+        Assert.True(SpinWait.SpinUntil(() => !IsRunning(), TimeSpan.FromSeconds(60)), "vmscope outlives its terminal");
+
+        bool IsRunning() => Directory.EnumerateDirectories("/proc")
+            .Where(process => char.IsAsciiDigit(Path.GetFileName(process)[0]))
+            .Any(process => CommandLine(process) is { } line && line.Contains("vmscope.dll\0watch\0" + _folder.FullName, StringComparison.Ordinal));
+
+        static string? CommandLine(string process)
+        {
+            try
+            {
+                return File.ReadAllText(Path.Combine(process, "cmdline"));
+            }
+            catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+            {
+                // Ended meanwhile.
+                return null;
+            }
+        }
+    }
+
     [Theory]
     [InlineData("--color never", "LANG=C.UTF-8", true)]
     [InlineData("", "NO_COLOR=1 LANG=C", false)]
