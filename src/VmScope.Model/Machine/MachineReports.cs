@@ -62,7 +62,9 @@ public static class MachineReports
         void Add(string name, ulong pages) => lines.Add(new MeminfoLine(name, pages * 4, InKiB: true));
         ulong Sum(Func<MemoryZone, bool> which, Func<MemoryZone, ulong> what) =>
             machine.Pages.Zones.Where(which).Aggregate(0UL, (sum, zone) => sum + what(zone));
-        static bool IsHigh(MemoryZone zone) => zone.Kind == ZoneKind.HighMem;
+        // Zone Movable is high too where it was cut from highmem. Source: include/linux/mmzone.h, is_highmem_idx(), 6.1.
+        ulong lowFrames = (machine.Layout.HighMemory.Value - machine.Layout.PageOffset.Value) >> 12;
+        bool IsHigh(MemoryZone zone) => zone.Kind == ZoneKind.HighMem || (zone.Kind == ZoneKind.Movable && zone.StartFrame.Value >= lowFrames);
         Add("MemTotal", machine.Pages.ManagedPages);
         Add("MemFree", Sum(_ => true, zone => zone.FreePages));
         if (machine.Pages.Zones.Any(IsHigh))

@@ -61,7 +61,9 @@ public class DmesgCaptureTests
 
         foreach (DmesgZone zone in log.Zones)
         {
-            if (zone.Range is not { } range || bundle.Zoneinfo is null)
+            // The ranges are printed before zone Movable takes its part of the highest zone.
+            if (zone.Range is not { } range || bundle.Zoneinfo is not { } zoneinfo
+                || zoneinfo.Zones.Any(candidate => candidate.Zone == "Movable" && candidate.Spanned > 0))
             {
                 continue;
             }

@@ -22,10 +22,12 @@ internal static class MeminfoAnswers
 
         if (meminfo.HighTotalKiB is { } high)
         {
+            // Zone Movable counts too where it was cut from highmem. Source: include/linux/mmzone.h, is_highmem_idx(), 6.1.
             ulong pages = 0;
+            ulong lowEnd = (comparer.Layout.HighMemory.Value - comparer.Layout.PageOffset.Value) / evidence.PageSize.Bytes;
             foreach (Zone zone in comparer.Layout.Zones)
             {
-                pages += string.Equals(zone.Name, "HighMem", StringComparison.Ordinal) ? zone.PresentPages : 0;
+                pages += zone.Name == "HighMem" || (zone.Name == "Movable" && zone.StartPfn >= lowEnd) ? zone.PresentPages : 0;
             }
 
             comparer.Number("HighTotal", pages * (evidence.PageSize.Bytes / Size.KiB), high, "kB", Source);
