@@ -12,6 +12,9 @@ switch (args)
     case ["list", .. string[] rest]:
         ListReading.Run(rest);   // a list of a million rows: make it, or measure reading it
         return 0;
+    case ["machine"]:
+        MachineRun.Run(Console.Out);   // boot, translate, copy, allocate: best of several rounds
+        return 0;
     case ["layout-sweep"]:
         LayoutSweep.Run();
         return 0;

@@ -25,7 +25,7 @@ public enum WatermarkRule
 /// <param name="BootAllocatesTopDown">Whether boot-time memory comes from the top of low memory.</param>
 /// <param name="HasDma32">Whether a 64-bit kernel has ZONE_DMA32.</param>
 /// <param name="HasMovable">Whether ZONE_MOVABLE exists (empty unless asked for).</param>
-/// <param name="StructPageBytes32">sizeof(struct page) of a 32-bit kernel.</param>
+/// <param name="ClampsMovable">Whether ZONE_MOVABLE's minimum follows the rule of ZONE_HIGHMEM even without one.</param>
 public sealed record PhysicalFacts(
     int LargestOrder,
     WatermarkRule Watermarks,
@@ -35,7 +35,7 @@ public sealed record PhysicalFacts(
     bool BootAllocatesTopDown,
     bool HasDma32,
     bool HasMovable,
-    int StructPageBytes32);
+    bool ClampsMovable);
 
 /// <summary>The page allocator's history.</summary>
 public static class PhysicalTimelines
@@ -77,11 +77,10 @@ public static class PhysicalTimelines
         new(new(2, 4), "include/linux/mmzone.h, 2.6.22", false),
         new(new(2, 6, 23), "include/linux/mmzone.h, ZONE_MOVABLE, 2.6.23", true));
 
-    /// <summary>sizeof(struct page) of a 32-bit kernel with HIGHMEM.</summary>
-    public static Timeline<int> StructPageBytes32 { get; } = new(
-        new(new(2, 4), "include/linux/mm.h, struct page with virtual, 2.4.22", 48),
-        new(new(2, 6), "include/linux/mm.h, struct page, 2.6.9", 32),
-        new(new(5, 11), "include/linux/mm_types.h, struct page with memcg_data, 6.1 (first release not read)", 40));
+    /// <summary>Whether ZONE_MOVABLE's minimum is clamped without a ZONE_HIGHMEM.</summary>
+    public static Timeline<bool> ClampsMovable { get; } = new(
+        new(new(2, 4), "mm/page_alloc.c, __setup_per_zone_wmarks(), is_highmem(), 6.1", false),
+        new(new(6, 6), "mm/page_alloc.c, __setup_per_zone_wmarks(), zone_idx(zone) == ZONE_MOVABLE, 6.6", true));
 
     /// <summary>Everything the page allocator needs to know of a kernel.</summary>
     public static PhysicalFacts At(KernelVersion version) => new(
@@ -93,5 +92,5 @@ public static class PhysicalTimelines
         BootAllocatesTopDown.At(version),
         HasDma32.At(version),
         HasMovable.At(version),
-        StructPageBytes32.At(version));
+        ClampsMovable.At(version));
 }

@@ -94,17 +94,21 @@ public sealed partial class BootedMachine
     /// <returns>Null when all bytes were moved, otherwise the fault that stopped it.</returns>
     public PageFault? Copy(VirtualAddress from, VirtualAddress to, ulong sizeBytes, int cpu = 0)
     {
-        byte[] buffer = new byte[4096];
         for (ulong done = 0; done < sizeBytes;)
         {
-            int length = (int)Math.Min(sizeBytes - done, 4096 - ((from.Value + done) & 4095));
-            PageFault? fault = Move(new VirtualAddress(from.Value + done), buffer.AsSpan(0, length), AccessKind.Read, cpu)
-                ?? Move(new VirtualAddress(to.Value + done), buffer.AsSpan(0, length), AccessKind.Write, cpu);
-            if (fault is not null)
+            (ulong source, ulong target) = (unchecked(from.Value + done), unchecked(to.Value + done));
+            int length = (int)Math.Min(sizeBytes - done, 4096 - Math.Max(source & 4095, target & 4095));
+            if (Translate(new VirtualAddress(source), AccessKind.Read, cpu, log: null, out PhysicalAddress read) is { } unreadable)
             {
-                return fault;
+                return unreadable;
             }
 
+            if (Translate(new VirtualAddress(target), AccessKind.Write, cpu, log: null, out PhysicalAddress written) is { } unwritable)
+            {
+                return unwritable;
+            }
+
+            Memory.Copy(read, written, length);
             done += (ulong)length;
         }
 

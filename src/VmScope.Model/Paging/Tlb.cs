@@ -23,7 +23,12 @@ public sealed class Tlb
     private readonly Entry[] _entries = new Entry[Sets * Ways];
     private readonly byte[] _next = new byte[Sets];
     private readonly int[] _shifts;
-    private TlbCounts _counts;
+    private ulong _hits;
+    private ulong _misses;
+    private ulong _pageFlushes;
+    private ulong _rangeFlushes;
+    private ulong _fullFlushes;
+    private ulong _switchFlushes;
 
     /// <summary>Makes an empty cache.</summary>
     /// <param name="geometry">Tells which page sizes there are.</param>
@@ -31,7 +36,7 @@ public sealed class Tlb
         _shifts = [.. geometry.Levels.Where(level => level.Entry.CanBeLeaf).Select(level => level.Shift).Order()];
 
     /// <summary>The counters since boot.</summary>
-    public TlbCounts Counts => _counts;
+    public TlbCounts Counts => new(_hits, _misses, _pageFlushes, _rangeFlushes, _fullFlushes, _switchFlushes);
 
     /// <summary>The entries held now, lowest address first.</summary>
     public IReadOnlyList<(VirtualAddress Page, Translation Translation)> Entries =>
@@ -54,14 +59,14 @@ public sealed class Tlb
                 if (entry.IsValid && entry.Page == page && entry.Translation.PageShift == shift)
                 {
                     translation = entry.Translation;
-                    _counts = _counts with { Hits = _counts.Hits + 1 };
+                    _hits++;
                     return true;
                 }
             }
         }
 
         translation = default;
-        _counts = _counts with { Misses = _counts.Misses + 1 };
+        _misses++;
         return false;
     }
 
@@ -90,7 +95,7 @@ public sealed class Tlb
     public void FlushPage(VirtualAddress address)
     {
         Drop(address);
-        _counts = _counts with { PageFlushes = _counts.PageFlushes + 1 };
+        _pageFlushes++;
     }
 
     /// <summary>Drops every page of a range, one after the other.</summary>
@@ -116,14 +121,14 @@ public sealed class Tlb
             }
         }
 
-        _counts = _counts with { RangeFlushes = _counts.RangeFlushes + 1 };
+        _rangeFlushes++;
     }
 
     /// <summary>Drops everything, global entries too.</summary>
     public void FlushAll()
     {
         Array.Clear(_entries);
-        _counts = _counts with { FullFlushes = _counts.FullFlushes + 1 };
+        _fullFlushes++;
     }
 
     /// <summary>Drops everything but global entries, as loading CR3 does.</summary>
@@ -137,7 +142,7 @@ public sealed class Tlb
             }
         }
 
-        _counts = _counts with { SwitchFlushes = _counts.SwitchFlushes + 1 };
+        _switchFlushes++;
     }
 
     private static int SetOf(ulong page, int shift) => (int)((page >> shift) & (Sets - 1)) * Ways;

@@ -25,6 +25,11 @@ public static class PhysicalWords
     /// <returns>False when it is not there.</returns>
     public static bool TryReadWord(this IPhysicalMemory memory, PhysicalAddress at, int sizeBytes, out ulong word)
     {
+        if (memory is SparseMemory sparse && sparse.TryWord(at, sizeBytes, out word))
+        {
+            return true;
+        }
+
         Span<byte> bytes = stackalloc byte[8];
         bytes.Clear();
         bool isThere = memory.TryRead(at, bytes[..sizeBytes]);

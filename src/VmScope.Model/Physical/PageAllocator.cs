@@ -185,7 +185,10 @@ public sealed class PageAllocator
             MemoryZone zone = Zones[i];
             zone.Batch = BatchOf(zone.ManagedPages);
             ulong share = lowPages == 0 ? 0 : minPages * zone.ManagedPages / lowPages;
-            ulong min = IsLowmem(zone) ? share : Math.Clamp(zone.ManagedPages / 1024, 32, 128);
+            // Movable memory counts as high memory where there is high memory at all.
+            bool clamped = zone.Kind == ZoneKind.HighMem
+                || (zone.Kind == ZoneKind.Movable && (_facts.ClampsMovable || Zones.Any(other => other.Kind == ZoneKind.HighMem)));
+            ulong min = clamped ? Math.Clamp(zone.ManagedPages / 1024, 32, 128) : share;
             zone.Watermarks = MarksOf(zone, min, share);
             // Movable is listed last but borders nothing of its own; its entry equals the zone's below it.
             ulong above = 0;

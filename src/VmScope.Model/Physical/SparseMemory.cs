@@ -100,6 +100,41 @@ public sealed class SparseMemory : IWritablePhysicalMemory
         }
     }
 
+    /// <summary>Reads a word that lies inside one frame of RAM: a page-table walk does nothing else.</summary>
+    /// <returns>False when it does not; nothing is known of the word then.</returns>
+    internal bool TryWord(PhysicalAddress at, int sizeBytes, out ulong word)
+    {
+        word = 0;
+        int offset = (int)(at.Value & (ulong)(_pageBytes - 1));
+        ulong frame = at.Value >> _pageShift;
+        if (offset + sizeBytes > _pageBytes || frame >> GroupShift >= (ulong)_groups.Length)
+        {
+            return false;
+        }
+
+        if (Find(frame) is { } bytes)
+        {
+            word = sizeBytes == 8 ? BitConverter.ToUInt64(bytes, offset) : sizeBytes == 4 ? BitConverter.ToUInt32(bytes, offset) : word;
+        }
+
+        return sizeBytes is 4 or 8;
+    }
+
+    /// <summary>Copies bytes that lie inside one frame into another frame, or into the same one.</summary>
+    internal void Copy(PhysicalAddress from, PhysicalAddress to, int bytes)
+    {
+        int mask = _pageBytes - 1;
+        Span<byte> target = FrameBytes(to.Value >> _pageShift).AsSpan((int)(to.Value & (ulong)mask), bytes);
+        if (Find(from.Value >> _pageShift) is { } source)
+        {
+            source.AsSpan((int)(from.Value & (ulong)mask), bytes).CopyTo(target);
+        }
+        else
+        {
+            target.Clear();
+        }
+    }
+
     /// <summary>Fills a whole frame with zeros, giving its memory back.</summary>
     public void Clear(PageFrameNumber frame)
     {
