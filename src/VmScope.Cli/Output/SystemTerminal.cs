@@ -31,7 +31,19 @@ internal sealed class SystemTerminal : Terminal, IDisposable
 
     internal override bool InIsTerminal => !Console.IsInputRedirected;
 
-    internal override ConsoleKeyInfo ReadKey() => Console.ReadKey(intercept: true);
+    internal override ConsoleKeyInfo ReadKey()
+    {
+        // While a line is typed Ctrl-C drops the line; while a command runs it ends the program, as anywhere.
+        Console.TreatControlCAsInput = true;
+        try
+        {
+            return Console.ReadKey(intercept: true);
+        }
+        finally
+        {
+            Console.TreatControlCAsInput = false;
+        }
+    }
 
     internal override bool OutIsTerminal => !Console.IsOutputRedirected;
 
