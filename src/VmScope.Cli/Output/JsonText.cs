@@ -8,8 +8,9 @@ namespace VmScope.Cli.Output;
 /// <summary>Writes JSON to a text writer: sizes as integers, addresses as "0x…" strings, indented for people.</summary>
 internal sealed class JsonText : IDisposable
 {
-    private const int FlushBytes = 64 * 1024;
+    private const int FlushBytes = 16 * 1024;
     private readonly ArrayBufferWriter<byte> _buffer = new(FlushBytes);
+    private char[] _characters = new char[FlushBytes * 2];
     private readonly TextWriter _writer;
 
     internal JsonText(TextWriter writer)
@@ -60,7 +61,14 @@ internal sealed class JsonText : IDisposable
     private void Drain()
     {
         Json.Flush();
-        _writer.Write(Encoding.UTF8.GetString(_buffer.WrittenSpan));
+        if (_characters.Length < _buffer.WrittenCount)
+        {
+            _characters = new char[_buffer.WrittenCount * 2];
+        }
+
+        // Through one buffer: a string for each piece would fill the heap of a long answer.
+        int length = Encoding.UTF8.GetChars(_buffer.WrittenSpan, _characters);
+        _writer.Write(_characters, 0, length);
         _buffer.ResetWrittenCount();
     }
 }

@@ -41,6 +41,24 @@ internal static class ByteScan
         return valid;
     }
 
+    /// <summary>Reads two times 16 lower-case hexadecimal digits; all 16 bytes of each must be readable.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static bool TryHex16Twice(ref byte first, ref byte second, out ulong firstValue, out ulong secondValue)
+    {
+        Vector256<byte> text = Vector256.Create(Vector128.LoadUnsafe(ref first), Vector128.LoadUnsafe(ref second));
+        Vector256<byte> decimals = text - Vector256.Create((byte)'0');
+        Vector256<byte> letters = text - Vector256.Create((byte)'a');
+        Vector256<byte> isDecimal = Vector256.LessThanOrEqual(decimals, Vector256.Create((byte)9));
+        Vector256<byte> isLetter = Vector256.LessThanOrEqual(letters, Vector256.Create((byte)5));
+        Vector256<byte> nibbles = Vector256.ConditionalSelect(isDecimal, decimals, letters + Vector256.Create((byte)10));
+        Vector256<ushort> pairs = nibbles.AsUInt16();
+        Vector256<ushort> joined = ((pairs << 4) | (pairs >> 8)) & Vector256.Create((ushort)0xff);
+        Vector128<ulong> both = Vector128.Narrow(joined.GetLower(), joined.GetUpper()).AsUInt64();
+        firstValue = BinaryPrimitives.ReverseEndianness(both.ToScalar());
+        secondValue = BinaryPrimitives.ReverseEndianness(both.GetElement(1));
+        return (isDecimal | isLetter) == Vector256<byte>.AllBitsSet;
+    }
+
     /// <summary>Reads two times 8 lower-case hexadecimal digits.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static bool TryHex8Twice(ulong first, ulong second, out ulong firstValue, out ulong secondValue)

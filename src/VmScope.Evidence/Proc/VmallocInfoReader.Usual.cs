@@ -64,8 +64,7 @@ public sealed partial class VmallocInfoReader
             if ((Unsafe.ReadUnaligned<uint>(ref Unsafe.Add(ref line, 18)) & 0xffffff) == middle && Unsafe.Add(ref line, LongHeader - 1) == ' ')
             {
                 header = LongHeader;
-                bool valid = ByteScan.TryHex16(ref Unsafe.Add(ref line, 2), out start) & ByteScan.TryHex16(ref Unsafe.Add(ref line, 21), out end);
-                if (!valid)
+                if (!ByteScan.TryHex16Twice(ref Unsafe.Add(ref line, 2), ref Unsafe.Add(ref line, 21), out start, out end))
                 {
                     return 0;
                 }
@@ -332,20 +331,38 @@ public sealed partial class VmallocInfoReader
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private int NodeCount(ref byte word, ref VmallocRow row)
     {
-        int at = Decimal(ref word, 1, out uint node);
-        if (at == 0 || node >= 1024 || Unsafe.Add(ref word, at) != '=' || row.NodeCount == 1024)
+        unchecked
         {
-            return 0;
-        }
+            // Nearly every machine has fewer than ten nodes.
+            uint node = (uint)(Unsafe.Add(ref word, 1) - '0');
+            int at = 2;
+            if (Unsafe.Add(ref word, 2) != '=')
+            {
+                at = Decimal(ref word, 1, out node);
+                if (at == 0 || node >= 1024 || Unsafe.Add(ref word, at) != '=')
+                {
+                    return 0;
+                }
+            }
+            else if (node > 9)
+            {
+                return 0;
+            }
 
-        at = Decimal(ref word, at + 1, out uint pages);
-        if (at != 0)
-        {
-            _nodes.Add(new NodePages((int)node, pages));
-            row.NodeCount++;
-        }
+            if (row.NodeCount == 1024)
+            {
+                return 0;
+            }
 
-        return at;
+            at = Decimal(ref word, at + 1, out uint pages);
+            if (at != 0)
+            {
+                _nodes.Add(new NodePages((int)node, pages));
+                row.NodeCount++;
+            }
+
+            return at;
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
