@@ -12,6 +12,9 @@ public sealed class TextLines
     /// <summary>Bytes of a line that are kept.</summary>
     public const int LineLimit = 64 * 1024;
 
+    private const char ByteOrderMark = '\ufeff';
+    private const char Escape = '\u001b';
+
     private readonly Stream _stream;
     private readonly string _file;
     private readonly long _limitBytes;
@@ -60,7 +63,7 @@ public sealed class TextLines
             if (feed >= 0 && collected is null)
             {
                 Number++;
-                line = Decode(piece);
+                line = Plain(Decode(piece));
                 return true;
             }
 
@@ -80,7 +83,7 @@ public sealed class TextLines
         }
 
         Number++;
-        line = Decode(collected.AsSpan(0, length));
+        line = Plain(Decode(collected.AsSpan(0, length)));
         return true;
     }
 
@@ -92,6 +95,40 @@ public sealed class TextLines
         }
 
         return Encoding.UTF8.GetString(bytes.Length > LineLimit ? bytes[..LineLimit] : bytes);
+    }
+
+    /// <summary>A line as it was meant: without a byte order mark before it and without a terminal's colours in it.</summary>
+    internal static string Plain(string line)
+    {
+        line = line.StartsWith(ByteOrderMark) ? line[1..] : line;
+        if (!line.Contains(Escape, StringComparison.Ordinal))
+        {
+            return line;
+        }
+
+        // ESC [ digits and semicolons m: what "dmesg --color=always" and script(1) leave behind.
+        StringBuilder plain = new(line.Length);
+        for (int i = 0; i < line.Length; i++)
+        {
+            if (line[i] == Escape && i + 1 < line.Length && line[i + 1] == '[')
+            {
+                int end = i + 2;
+                while (end < line.Length && (char.IsAsciiDigit(line[end]) || line[end] == ';'))
+                {
+                    end++;
+                }
+
+                if (end < line.Length && line[end] is ('m' or 'K'))
+                {
+                    i = end;
+                    continue;
+                }
+            }
+
+            plain.Append(line[i]);
+        }
+
+        return plain.ToString();
     }
 
     private bool Fill()

@@ -21,7 +21,7 @@ internal static class ContentKind
         Dictionary<string, int> votes = new(StringComparer.Ordinal);
         foreach (string line in lines.Take(LinesLookedAt))
         {
-            if (OfLine(line.TrimEnd('\r')) is { } kind)
+            if (OfLine(TextLines.Plain(line.TrimEnd('\r'))) is { } kind)
             {
                 votes[kind] = votes.GetValueOrDefault(kind) + 1;
             }
