@@ -61,8 +61,10 @@ public static class VmallocListing
 
                 break;
             case UnpurgedLines.NodeByNode:
-                // An area waits with the node of the CPU that asked for it; without pools there is one node.
-                foreach (FreeBlock block in lazy.OrderBy(block => NodeOf(block.Start, nodes)).ThenBy(block => block.Start))
+                // An area waits in the list of the node whose CPU asked for it, wherever its address lies.
+                List<(int Node, FreeBlock Area)> waiting = [];
+                memory.Space.CopyLazyTo(waiting);
+                foreach ((_, FreeBlock block) in waiting.OrderBy(entry => entry.Node).ThenBy(entry => entry.Area.Start))
                 {
                     AddUnpurged(builder, block, is64Bit);
                 }

@@ -521,6 +521,15 @@ public sealed class VmallocSpace
         }
     }
 
+    /// <summary>Lists what waits for a purge with the node in whose list it waits, in the order of freeing.</summary>
+    public void CopyLazyTo(List<(int Node, FreeBlock Area)> areas)
+    {
+        foreach (LazyAreas.Entry entry in _lazy.InOrderOfFreeing)
+        {
+            areas.Add((entry.Node, new FreeBlock(entry.Start, entry.End)));
+        }
+    }
+
     /// <summary>The hole with the smallest start above an address.</summary>
     public bool TryHoleAbove(ulong address, out FreeBlock hole) => _placer.TryHoleAbove(address, out hole);
 

@@ -70,6 +70,19 @@ public class VmallocMemoryTests
         Assert.Equal(showsMapRam, text.Contains("vm_map_ram", StringComparison.Ordinal));
     }
 
+    /// <summary>From 6.9 on an unpurged area is listed with the node of the CPU that asked for it, whatever its address.</summary>
+    [Fact]
+    public void Unpurged_areas_are_listed_node_by_node()
+    {
+        BootedMachine machine = Machines.Boot("x86-64 6.12", 600 * Size.MiB, cpus: 4);
+        VirtualAddress byTwo = machine.Allocate(new VmallocCall(100, "x") { Cpu = 2 }).Address!.Value;
+        VirtualAddress byOne = machine.Allocate(new VmallocCall(100, "x") { Cpu = 1 }).Address!.Value;
+        Assert.True(byTwo < byOne);
+        machine.Vfree(byTwo);
+        machine.Vfree(byOne);
+        Assert.Equal([byOne.Value, byTwo.Value], MachineReports.Vmallocinfo(machine)!.Rows.ToArray().Select(row => row.Start));
+    }
+
     [Theory]
     [InlineData("i386 2.4.22", 0UL, null)]
     [InlineData("i386 3.4", 0UL, "vmalloc: allocation failure: 0 bytes")]
