@@ -122,6 +122,12 @@ internal sealed class OperationFileWriter : IDisposable
                     _json.WriteNumber("size"u8, operation.End - operation.Start);
                 }
 
+                if (operation.Limit != 0)
+                {
+                    _json.WriteNumber("lazyPages"u8, operation.Count);
+                    _json.WriteNumber("lazyPagesMax"u8, operation.Limit);
+                }
+
                 break;
             case OperationKind.PurgeBegin:
             case OperationKind.PurgeEnd:
@@ -398,6 +404,14 @@ internal sealed class OperationFileReader : OperationSource
         else if (name.ValueTextEquals("highest"u8))
         {
             operation.End = bits;
+        }
+        else if (name.ValueTextEquals("lazyPages"u8))
+        {
+            operation.Count = bits;
+        }
+        else if (name.ValueTextEquals("lazyPagesMax"u8))
+        {
+            operation.Limit = bits;
         }
         else if (name.ValueTextEquals("count"u8))
         {

@@ -95,6 +95,35 @@ internal sealed class OperationWindow
         return true;
     }
 
+    /// <summary>How many pages waited before the next free behind a place in the window, as its line tells.</summary>
+    /// <param name="behind">The place.</param>
+    /// <param name="space">Knows how long the area is.</param>
+    /// <param name="pages">Pages waiting, guard pages included.</param>
+    /// <returns>False when no free comes soon, or its line or its area's length tell nothing.</returns>
+    internal bool TryLazyPagesBehind(int behind, VmallocSpace space, out ulong pages)
+    {
+        pages = 0;
+        for (int i = behind + 1; i < Count; i++)
+        {
+            ref ReplayOperation free = ref this[i];
+            if (free.Kind is OperationKind.PurgeEnd or OperationKind.PurgeBegin or OperationKind.Lost)
+            {
+                return false;
+            }
+
+            if (free.Kind != OperationKind.Free || free.Done || free.Limit == 0)
+            {
+                continue;
+            }
+
+            ulong size = space.TryGetBusy(free.Start, out FreeBlock area) ? area.SizeBytes / _pageBytes : 0;
+            pages = free.Count - Math.Min(free.Count, size);
+            return size > 0 && size <= free.Count;
+        }
+
+        return false;
+    }
+
     private void SortLast()
     {
         int at = Count - 1;

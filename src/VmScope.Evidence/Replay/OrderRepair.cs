@@ -12,8 +12,9 @@ namespace VmScope.Replay;
 /// copy; the copy becomes the state only when the request then lands at the kernel's address. In the order of trying:
 /// what stands at the model's address was placed by another task whose line is still to come; the purge whose line is
 /// still to come has begun, and returned part of its areas; the request was served at an earlier moment since the
-/// beginning of the last purge; an area whose freeing is written after that purge was part of it; one freed before came
-/// too late for it. The last three do again what came since, and all of it must land where it did.
+/// beginning of the last purge; another one, whose line is still to come, was; an area whose freeing is written after that
+/// purge was part of it; one freed before came too late for it. The last four do again what came since, and all of it must
+/// land where it did.
 /// </remarks>
 internal sealed class OrderRepair(OperationWindow window)
 {
@@ -25,6 +26,9 @@ internal sealed class OrderRepair(OperationWindow window)
 
     /// <summary>How many earlier moments are tried out to the end.</summary>
     private const int MomentsMax = 12;
+
+    /// <summary>How far ahead another request is looked for that was served earlier.</summary>
+    private const int OthersMax = 64;
 
     private readonly List<int> _moved = [];
     private int _copies;
@@ -41,7 +45,8 @@ internal sealed class OrderRepair(OperationWindow window)
         _moved.Clear();
         ReplayState trial = Copy(state);
         if (Serve(ref trial, 0, DepthMax)
-            || ServedEarlier(state, ref trial)
+            || ServedEarlier(state, window[0], ref trial)
+            || AnotherServedEarlier(state, ref trial)
             || FreedInTime(state, ref trial)
             || FreedTooLate(state, ref trial))
         {
@@ -138,6 +143,7 @@ internal sealed class OrderRepair(OperationWindow window)
             if (begins && !window[i].Begun && window.IsFirstOfItsTask(i))
             {
                 trial.Finish();
+                window[i].HasLazyPagesAfter = window.TryLazyPagesBehind(i, trial.Space, out window[i].LazyPagesAfter);
                 trial.Begin(window[i]);
                 window[i].Begun = true;
                 if (Serve(ref trial, ahead, depth - 1))
@@ -198,9 +204,8 @@ internal sealed class OrderRepair(OperationWindow window)
     }
 
     /// <summary>The request was served at an earlier moment: before the last purge, in the middle of it, or since.</summary>
-    private bool ServedEarlier(ReplayState state, ref ReplayState result)
+    private bool ServedEarlier(ReplayState state, ReplayOperation operation, ref ReplayState result)
     {
-        ReplayOperation operation = window[0];
         if (state.CopyOfBase() is not { } space)
         {
             return false;
@@ -232,6 +237,32 @@ internal sealed class OrderRepair(OperationWindow window)
             if (!state.TryApply(space, entry, state.LeftOut))
             {
                 return false;
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>A request whose line is still to come was served earlier, which changed what the next one finds.</summary>
+    private bool AnotherServedEarlier(ReplayState state, ref ReplayState result)
+    {
+        ReplayOperation operation = window[0];
+        for (int i = 1; i < Math.Min(window.Count, OthersMax) && _copies < CopiesMax; i++)
+        {
+            ReplayOperation other = window[i];
+            if (other.Kind != OperationKind.Place || other.Failed || other.Done || other.IsOdd || other.Task == operation.Task
+                || !window.IsFirstOfItsTask(i))
+            {
+                continue;
+            }
+
+            ReplayState? found = null;
+            if (ServedEarlier(state, other, ref found!) && Agrees(found.Space, operation))
+            {
+                Take(found, operation);
+                Move(i);
+                result = found;
+                return true;
             }
         }
 
@@ -286,7 +317,7 @@ internal sealed class OrderRepair(OperationWindow window)
         foreach (ReplayState.Entry entry in state.Log)
         {
             if (entry is { Kind: ReplayState.EntryKind.Operation, Operation.Kind: OperationKind.Free }
-                && InTheWay(before, entry.Operation.Start, operation))
+                && entry.Operation.CanPrecedePurgeOf(before.LazyPages) && InTheWay(before, entry.Operation.Start, operation))
             {
                 early.Add(entry.Operation.Start);
                 log.Remove(entry);
@@ -297,7 +328,7 @@ internal sealed class OrderRepair(OperationWindow window)
         for (int i = 1; i < window.Count; i++)
         {
             if (window[i].Kind == OperationKind.Free && !window[i].Done && !window[i].IsOdd && window.IsFirstOfItsTask(i)
-                && window[i].Task != operation.Task && InTheWay(before, window[i].Start, operation))
+                && window[i].CanPrecedePurgeOf(before.LazyPages) && window[i].Task != operation.Task && InTheWay(before, window[i].Start, operation))
             {
                 early.Add(window[i].Start);
                 Move(i);
@@ -309,7 +340,8 @@ internal sealed class OrderRepair(OperationWindow window)
             log.Insert(0, new ReplayState.Entry(ReplayState.EntryKind.EarlyFree, default, start));
         }
 
-        if (early.Count > 0 && state.Redo(log, [.. state.LeftOut]) is { } redone && Agrees(redone.Space, operation))
+        if (early.Count > 0 && state.Redo(log, [.. state.LeftOut]) is { } redone && Agrees(redone.Space, operation)
+            && Waits(redone.Space) <= Waits(state.Space))
         {
             Take(redone, operation);
             result = redone;
@@ -329,11 +361,16 @@ internal sealed class OrderRepair(OperationWindow window)
         ReplayOperation operation = window[0];
         List<ulong> leftOut = [.. state.LeftOut];
         ReplayState trial = state;
-        for (int i = 0; i < DepthMax && state.HasHistory; i++)
+        for (int i = 0; i < DepthMax && state.HoldsPurge; i++)
         {
             bool finds = trial.Space.TryFind(operation.Request, out ulong address);
             if (i > 0 && Agrees(operation, finds, address))
             {
+                if (Waits(trial.Space) > Waits(state.Space))
+                {
+                    return false;
+                }
+
                 Take(trial, operation);
                 result = trial;
                 return true;
@@ -356,6 +393,11 @@ internal sealed class OrderRepair(OperationWindow window)
 
         return false;
     }
+
+    /// <summary>How far the pages that wait are from what the next free says; 0 when it says nothing.</summary>
+    private ulong Waits(VmallocSpace space) => window.TryLazyPagesBehind(0, space, out ulong pages)
+        ? Math.Max(pages, space.LazyPages) - Math.Min(pages, space.LazyPages)
+        : 0;
 
     /// <summary>What stands in the way of a range: the busiest of the states of its pages.</summary>
     private static AreaState WorstState(VmallocSpace space, ulong start, ulong end)

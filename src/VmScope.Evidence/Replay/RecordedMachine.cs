@@ -39,6 +39,13 @@ internal sealed record RecordedMachine(string KernelText, KernelVersion Version,
         return new RecordedMachine(text, version, setup, online > 1);
     }
 
+    /// <summary>The size of a per-CPU chunk's area: from a listing that has one, else a unit for every processor; 0 when nothing tells.</summary>
+    internal ulong ChunkBytes(ReplayInput input, Listing? before, Listing? after)
+    {
+        ulong listed = Math.Max(before?.ChunkBytes ?? 0, after?.ChunkBytes ?? 0);
+        return listed != 0 || input.PercpuUnitBytes > Size.GiB ? listed : input.PercpuUnitBytes * (ulong)Setup.PossibleCpus;
+    }
+
     /// <summary>Begins a file of operations with what is known of the machine and with the operations read ahead.</summary>
     internal OperationFileWriter Record(Stream stream, OperationSource source, IReadOnlyList<ReplayOperation> first)
     {

@@ -50,6 +50,9 @@ internal sealed class ReplayEngine
 
     internal long UnknownFrees { get; private set; }
 
+    /// <summary>Frees after which another number of pages waited in the model than the event says.</summary>
+    internal long LazyOff { get; private set; }
+
     internal long Purges { get; private set; }
 
     internal long PurgesOff { get; private set; }
@@ -257,6 +260,7 @@ internal sealed class ReplayEngine
             }
 
             _state.Note(operation);
+            LazyOff += operation.Limit > 0 && operation.Count != Space.LazyPages ? 1 : 0;
             return;
         }
 
@@ -311,6 +315,7 @@ internal sealed class ReplayEngine
         }
 
         Purges++;
+        operation.HasLazyPagesAfter = _window.TryLazyPagesBehind(0, Space, out operation.LazyPagesAfter);
         if ((ulong)Space.CountForPurge(0, out ulong lowest, out ulong highest) != operation.Count
             || (operation.Count > 0 && (lowest, highest) != (operation.Start, operation.End)))
         {
@@ -336,7 +341,7 @@ internal sealed class ReplayEngine
             }
 
             ref ReplayOperation free = ref _window[i];
-            if (free.Kind == OperationKind.Free && !free.Done && free.Task != purge.Task && _window.IsFirstOfItsTask(i)
+            if (free.Kind == OperationKind.Free && !free.Done && !free.IsOdd && free.CanPrecedePurgeOf(Space.LazyPages) && free.Task != purge.Task && _window.IsFirstOfItsTask(i)
                 && Space.TryFree(free.Start, out _))
             {
                 free.Done = true;

@@ -67,6 +67,7 @@ public sealed class ReplayFiles : IDisposable
                 Trace = trace,
                 HoldsOperations = _holdsOperations,
                 Machine = about?.Inputs,
+                PercpuUnitBytes = about?.Dmesg?.Percpu?.UnitBytes ?? 0,
                 Before = Named(paths.Snapshot) ?? FromBundle(bundle, "vmallocinfo-before") ?? FromBundle(around, "vmallocinfo-before"),
                 FreeTree = Named(paths.FreeTree) ?? FromBundle(bundle, "free-tree-at-start") ?? FromBundle(around, "free-tree-at-start"),
                 After = Named(paths.After) ?? FromBundle(bundle, "vmallocinfo-after") ?? FromBundle(around, "vmallocinfo-after"),

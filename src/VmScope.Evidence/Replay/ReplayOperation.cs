@@ -56,6 +56,9 @@ internal struct ReplayOperation
     /// <summary>A purge that says how many areas it returned.</summary>
     internal bool HasCount;
 
+    /// <summary>A purge after which a later line says how much waited.</summary>
+    internal bool HasLazyPagesAfter;
+
     /// <summary>A purge that empties the pools.</summary>
     internal bool Full;
 
@@ -80,7 +83,16 @@ internal struct ReplayOperation
     internal ulong Count;
     internal ulong Limit;
 
+    /// <summary>Pages that waited when the purge was over, by the line of the next free.</summary>
+    internal ulong LazyPagesAfter;
+
     internal readonly AreaRequest Request => new(SizeBytes, AlignBytes, WindowStart, WindowEnd, Cpu);
+
+    /// <summary>
+    /// Whether a free can have come before a purge that took this many pages: its line gives the sum it made, which falls
+    /// to almost nothing when a purge is over.
+    /// </summary>
+    internal readonly bool CanPrecedePurgeOf(ulong pages) => Limit == 0 || Count >= pages - (pages / 4);
 
     /// <summary>Whether a kernel could have done this: whole pages, powers of two, nothing past the top of the space.</summary>
     internal readonly bool IsPossible(ulong pageBytes, ulong lastAddress)

@@ -121,6 +121,9 @@ public sealed record ReplayResult
     /// <summary>Frees of areas the model does not have.</summary>
     public long UnknownFrees { get; init; }
 
+    /// <summary>Frees after which another number of pages waited for a purge in the model than the event says.</summary>
+    public long LazyOff { get; init; }
+
     /// <summary>Purges.</summary>
     public long Purges { get; init; }
 

@@ -38,6 +38,9 @@ public sealed record ReplayInput
     /// <summary>The version of the kernel that recorded the trace, where the machine does not tell.</summary>
     public KernelVersion? RecordedOn { get; init; }
 
+    /// <summary>The unit of a per-CPU chunk as the boot log prints it, for when no listing has a chunk; 0 when nobody said.</summary>
+    public ulong PercpuUnitBytes { get; init; }
+
     /// <summary>Processors possible on the machine that recorded it, where the machine does not tell.</summary>
     public int? PossibleCpus { get; init; }
 }
@@ -180,7 +183,7 @@ public sealed class ReplayRun : IDisposable
         OperationSource reader)
     {
         StartStateFinder finder = new(machine.Setup, first);
-        ulong chunkBytes = Math.Max(before?.ChunkBytes ?? 0, after?.ChunkBytes ?? 0);
+        ulong chunkBytes = machine.ChunkBytes(input, before, after);
         if (before is not null && input.FreeTree is { } treeFile)
         {
             FreeTreeNode[] nodes = FreeTreeFile.Read(treeFile.Content, treeFile.Name);
@@ -247,6 +250,7 @@ public sealed class ReplayRun : IDisposable
             Aligned = engine.AlignedRequests,
             Frees = engine.Frees,
             UnknownFrees = engine.UnknownFrees,
+            LazyOff = engine.LazyOff,
             Purges = engine.Purges,
             PurgesOff = engine.PurgesOff,
             Chunks = engine.Chunks,

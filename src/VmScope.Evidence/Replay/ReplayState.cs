@@ -4,12 +4,15 @@ namespace VmScope.Replay;
 
 /// <summary>
 /// The modelled address space of a replay, and (for several processors) what was done to it since the beginning of the
-/// last purge, so that it can be done again in a slightly different order.
+/// last purge or for the last few hundred operations, so that it can be done again in a slightly different order.
 /// </summary>
 internal sealed class ReplayState
 {
-    /// <summary>Entries kept; with more, the state before the last purge is forgotten.</summary>
+    /// <summary>Entries kept; with more, the history begins anew.</summary>
     private const int EntriesMax = 512;
+
+    /// <summary>With more areas than this, a history begins only with a purge: a copy for every few hundred operations would cost too much.</summary>
+    private const int AreasToCopyMax = 20_000;
 
     private readonly List<Entry> _log = [];
     private readonly List<ulong> _leftOut = [];
@@ -45,9 +48,6 @@ internal sealed class ReplayState
 
     /// <summary>Whether what is done is kept.</summary>
     internal bool IsTracking { get; set; }
-
-    /// <summary>Whether there is a state before the last purge to go back to.</summary>
-    internal bool HasHistory => _base is not null;
 
     /// <summary>What was done since, in order.</summary>
     internal IReadOnlyList<Entry> Log => _log;
@@ -125,7 +125,10 @@ internal sealed class ReplayState
         return state;
     }
 
-    /// <summary>A copy of the state before the last purge.</summary>
+    /// <summary>Whether the history holds the beginning of a purge.</summary>
+    internal bool HoldsPurge => _log.Exists(static entry => entry.Kind == EntryKind.Begin);
+
+    /// <summary>A copy of the state before the history.</summary>
     internal VmallocSpace? CopyOfBase() => _base?.Clone();
 
     /// <summary>Does one entry.</summary>
@@ -164,24 +167,21 @@ internal sealed class ReplayState
             return space.LazyCount;
         }
 
-        int byCountAlone = -1;
+        (int Kept, int Worth) best = (0, 0);
         for (int kept = 0; kept <= Math.Min(mostKept, space.LazyCount); kept++)
         {
-            ulong count = (ulong)space.CountForPurge(kept, out ulong lowest, out ulong highest);
-            if (count != purge.Count)
+            if ((ulong)space.CountForPurge(kept, out ulong lowest, out ulong highest) != purge.Count)
             {
                 continue;
             }
 
-            if (lowest == purge.Start && highest == purge.End)
-            {
-                return kept;
-            }
-
-            byCountAlone = byCountAlone < 0 ? kept : byCountAlone;
+            // Merged neighbours can give the same number; the bounds, and what the next free says still waits, decide.
+            int worth = 1 + (lowest == purge.Start && highest == purge.End ? 2 : 0)
+                + (purge.HasLazyPagesAfter && space.LazyPagesOfNewest(kept) == purge.LazyPagesAfter ? 4 : 0);
+            best = worth > best.Worth ? (kept, worth) : best;
         }
 
-        return Math.Max(byCountAlone, 0);
+        return best.Kept;
     }
 
     private static void Begin(VmallocSpace space, in ReplayOperation purge, IReadOnlyList<ulong> leftOut)
@@ -209,18 +209,20 @@ internal sealed class ReplayState
 
     private void Add(in Entry entry)
     {
-        if (_base is null)
+        if (!IsTracking)
         {
             return;
         }
 
-        if (_log.Count == EntriesMax)
+        if (_base is not null && _log.Count < EntriesMax)
         {
-            _base = null;
-            _log.Clear();
+            _log.Add(entry);
             return;
         }
 
-        _log.Add(entry);
+        // What was noted is part of the state by now, so a history can begin behind it.
+        _base = Space.BusyCount <= AreasToCopyMax ? Space.Clone() : null;
+        _log.Clear();
+        _leftOut.Clear();
     }
 }

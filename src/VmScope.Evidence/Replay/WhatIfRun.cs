@@ -130,7 +130,7 @@ public sealed class WhatIfRun : IDisposable
         _history = new SpaceHistory(_what.Target);
         Listing? before = input.Before is { } file ? Listing.Read(file.Content, file.Name) : null;
         Listing? after = input.After is { } last ? Listing.Read(last.Content, last.Name) : null;
-        _chunkBytes = Math.Max(before?.ChunkBytes ?? 0, after?.ChunkBytes ?? 0);
+        _chunkBytes = machine.ChunkBytes(input, before, after);
         StartStateFinder finder = new(_recorded, _first);
         if (before is not null && !finder.BeginsAtBoot(before))
         {

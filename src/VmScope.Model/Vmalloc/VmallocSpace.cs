@@ -326,6 +326,18 @@ public sealed class VmallocSpace
         return _merging.Count;
     }
 
+    /// <summary>Pages of the areas freed last: what would go on waiting if a purge left them out.</summary>
+    public ulong LazyPagesOfNewest(int count)
+    {
+        ulong bytes = 0;
+        foreach (LazyAreas.Entry entry in _lazy.InOrderOfFreeing[Math.Max(0, _lazy.Count - count)..])
+        {
+            bytes += entry.End - entry.Start;
+        }
+
+        return bytes / Setup.PageBytes;
+    }
+
     /// <summary>Returns the next detached area to where it can be reused.</summary>
     /// <returns>False when there is none left.</returns>
     public bool ReturnNext()

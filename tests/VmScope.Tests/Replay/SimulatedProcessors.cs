@@ -8,16 +8,17 @@ namespace VmScope.Tests.Replay;
 /// are written some time after the lock is released, a purge returns its areas one by one while others allocate and is
 /// written when it is over, and now and then a task is preempted before it writes.
 /// </summary>
-internal sealed class SimulatedProcessors(VmallocSetup setup, int seed, int preemptedNanosecondsMax = 100_000)
+internal sealed class SimulatedProcessors(VmallocSetup setup, int seed, int preemptedNanosecondsMax = 100_000, ulong lazyPagesMax = 2000)
 {
     private readonly Random _random = new(seed);
     private readonly List<(ulong Time, int Order, Action<TraceWriter> Write)> _lines = [];
-    private readonly List<(ulong Start, int Cpu)> _live = [];
+    private readonly List<(ulong Start, ulong WrittenAt)> _live = [];
     private readonly int[] _tasks = [.. Enumerable.Range(100, 64)];
     private readonly ulong[] _busyUntil = new ulong[64];
     private readonly VmallocSpace _space = new(setup);
     private int _lastTask = 200;
     private int _purger = -1;
+    private ulong _purgedPages;
     private (ulong Lowest, ulong Highest, int Count) _purge;
 
     /// <summary>Requests placed.</summary>
@@ -62,16 +63,24 @@ internal sealed class SimulatedProcessors(VmallocSetup setup, int seed, int pree
             return;
         }
 
+        // Nobody frees an area before the request for it has returned, and that is after its line.
         int at = _random.Next(_live.Count);
+        if (_live[at].WrittenAt > now)
+        {
+            return;
+        }
+
         ulong start = _live[at].Start;
         _live[at] = _live[^1];
         _live.RemoveAt(_live.Count - 1);
         _space.TryFree(start, out _);
-        ulong pages = _space.LazyPages;
+        // The sum goes down only when a purge has returned everything.
+        ulong pages = _space.LazyPages + (_purger >= 0 ? _purgedPages : 0);
         Line(cpu, now, (writer, task, time) => writer.Freed(task, cpu, time, start, pages, setup.LazyPagesMax));
-        if (_purger < 0 && (_space.LazyPages > 2000 || _random.Next(400) == 0))
+        if (_purger < 0 && (_space.LazyPages > lazyPagesMax || _random.Next(400) == 0))
         {
             _purger = cpu;
+            _purgedPages = _space.LazyPages;
             int count = _space.CountForPurge(0, out ulong lowest, out ulong highest);
             _purge = (lowest, highest, count);
             _space.BeginPurge(PurgeKind.Normal, keepNewest: 0);
@@ -93,8 +102,8 @@ internal sealed class SimulatedProcessors(VmallocSetup setup, int seed, int pree
         }
 
         Placed++;
-        _live.Add((address, cpu));
-        Line(cpu, now, (writer, task, time) => writer.Placed(task, cpu, time, request, address));
+        ulong written = Line(cpu, now, (writer, task, time) => writer.Placed(task, cpu, time, request, address));
+        _live.Add((address, written));
     }
 
     private void Return(ulong now)
@@ -117,7 +126,7 @@ internal sealed class SimulatedProcessors(VmallocSetup setup, int seed, int pree
     /// A line is written a little after the lock is released; the processor does nothing else until then. Now and then
     /// its task is preempted first: another one runs there, and the line comes when the first one runs again.
     /// </summary>
-    private void Line(int cpu, ulong now, Action<TraceWriter, int, ulong> write)
+    private ulong Line(int cpu, ulong now, Action<TraceWriter, int, ulong> write)
     {
         int task = _tasks[cpu];
         ulong time = now + (ulong)_random.Next(100, 1500);
@@ -132,5 +141,6 @@ internal sealed class SimulatedProcessors(VmallocSetup setup, int seed, int pree
         }
 
         _lines.Add((time, _lines.Count, writer => write(writer, task, time)));
+        return time;
     }
 }

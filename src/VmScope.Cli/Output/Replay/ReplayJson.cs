@@ -29,6 +29,7 @@ internal static class ReplayJson
         json.WriteNumber("aligned", result.Aligned);
         json.WriteNumber("frees", result.Frees);
         json.WriteNumber("unknownFrees", result.UnknownFrees);
+        json.WriteNumber("lazyOff", result.LazyOff);
         json.WriteNumber("purges", result.Purges);
         json.WriteNumber("purgesOff", result.PurgesOff);
         json.WriteNumber("chunks", result.Chunks);

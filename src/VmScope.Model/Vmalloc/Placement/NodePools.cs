@@ -70,7 +70,10 @@ internal sealed class NodePools
         return false;
     }
 
-    /// <summary>Takes an area out of whichever pool of that size holds it.</summary>
+    /// <summary>
+    /// Takes an area out of whichever pool of that size holds it. What lay in front of it goes to the back: the kernel
+    /// can only have reached it by passing the others over.
+    /// </summary>
     internal bool TryRemove(ulong address, ulong sizeBytes)
     {
         for (int node = 0; Holds(sizeBytes) && node < Nodes; node++)
@@ -205,12 +208,12 @@ internal sealed class AreaRing
                 continue;
             }
 
-            for (; i + 1 < Count; i++)
+            for (; i > 0; i--)
             {
-                _items[(_front + i) & (_items.Length - 1)] = _items[(_front + i + 1) & (_items.Length - 1)];
+                AddBack(RemoveFront());
             }
 
-            Count--;
+            RemoveFront();
             return true;
         }
 
