@@ -173,6 +173,11 @@ public sealed partial class BootedMachine
     {
         ActionLog log = new();
         string name = $"kmap(0x{page.Value:x})";
+        if (BeyondReach(name, page.Value, log) is { } refused)
+        {
+            return refused;
+        }
+
         if (DirectAddress(page) is { } direct)
         {
             log.Step("the page is in low memory: the direct map answers, pkmap is not touched");
@@ -220,6 +225,11 @@ public sealed partial class BootedMachine
     {
         ActionLog log = new();
         string name = $"kmap_atomic(0x{page.Value:x}, {type.ToUpperInvariant()})";
+        if (BeyondReach(name, page.Value, log) is { } refused)
+        {
+            return refused;
+        }
+
         if (DirectAddress(page) is { } direct)
         {
             log.Step("the page is in low memory: the direct map answers");
@@ -247,6 +257,11 @@ public sealed partial class BootedMachine
         ActionLog log = new();
         string function = AtomicKmaps?.Facts.AtomicRule == AtomicKmapRule.TaskStack ? "kmap_local_page" : "kmap_atomic";
         string name = $"{function}(0x{page.Value:x})";
+        if (BeyondReach(name, page.Value, log) is { } refused)
+        {
+            return refused;
+        }
+
         if (DirectAddress(page) is { } direct)
         {
             log.Step("the page is in low memory: the direct map answers");
@@ -323,6 +338,11 @@ public sealed partial class BootedMachine
             return new OperationReport(name, Succeeded: false, Fixmap is null ? "the layout has no fixmap" : $"index {index} is not below {Fixmap.Count}: the kernel stops with BUG", log);
         }
 
+        if (BeyondReach(name, page.Value >> 12, log) is { } refused)
+        {
+            return refused;
+        }
+
         VirtualAddress address = Fixmap.Set(index, page, isDevice ? Tables.Flags.Device : Tables.Flags.Data, log);
         return new OperationReport(name, Succeeded: true, $"{address}", log) { Address = address };
     }
@@ -351,6 +371,11 @@ public sealed partial class BootedMachine
             return new OperationReport(name, Succeeded: false, "the layout has no boot-time slots", log);
         }
 
+        if (BeyondReach(name, unchecked(physical.Value + sizeBytes) >> 12, log) is { } refused)
+        {
+            return refused;
+        }
+
         EarlyIoremapAnswer answer = EarlyIoremap.Map(physical, sizeBytes, log);
         return new OperationReport(name, answer.Address is not null, answer.Address is { } at ? $"{at}, slot {answer.Slot}" : answer.Complaint!, log) { Address = answer.Address };
     }
@@ -361,6 +386,15 @@ public sealed partial class BootedMachine
         ActionLog log = new();
         string? complaint = EarlyIoremap is null ? "the layout has no boot-time slots" : EarlyIoremap.Unmap(address, sizeBytes, log);
         return new OperationReport($"early_iounmap({address}, {sizeBytes})", complaint is null, complaint ?? "given back", log);
+    }
+
+    /// <summary>Refuses a frame that no page-table entry of this machine can hold.</summary>
+    private OperationReport? BeyondReach(string name, ulong frame, ActionLog log)
+    {
+        int bits = Vmalloc.Environment.PhysicalBits;
+        return frame >> (bits - 12) == 0
+            ? null
+            : new OperationReport(name, Succeeded: false, $"frame 0x{frame:x} lies beyond the processor's {bits} physical address bits", log);
     }
 
     private static string Why(VmallocEnd end) => end switch

@@ -22,6 +22,11 @@ public sealed partial class VmallocMemory
             return VmallocAnswer.Null(frames.IsEmpty ? VmallocEnd.SizeZero : VmallocEnd.MoreThanRam);
         }
 
+        if (!AreReachable(frames, log))
+        {
+            return VmallocAnswer.Null(VmallocEnd.BadPhysical);
+        }
+
         ulong searched = AreaSizing.SearchedBytes(Facts, (ulong)frames.Length * _pageBytes, _pageBytes);
         if (!TryPlace(searched, 1, (Environment.Setup.WindowStart, Environment.Setup.WindowEnd), cpu, log, out ulong address))
         {
@@ -109,6 +114,11 @@ public sealed partial class VmallocMemory
         if (frames.IsEmpty)
         {
             return VmallocAnswer.Null(VmallocEnd.SizeZero);
+        }
+
+        if (!AreReachable(frames, log))
+        {
+            return VmallocAnswer.Null(VmallocEnd.BadPhysical);
         }
 
         if (frames.Length <= VmapBlocks.PagesMax(Environment.Setup.Is64Bit))
@@ -258,6 +268,21 @@ public sealed partial class VmallocMemory
                 }
             }
         }
+    }
+
+    /// <summary>Whether a page-table entry can hold each frame; asked before anything is changed.</summary>
+    private bool AreReachable(ReadOnlySpan<PageFrameNumber> frames, ActionLog? log)
+    {
+        foreach (PageFrameNumber frame in frames)
+        {
+            if (frame.Value > int.MaxValue || frame.Value * _pageBytes >> Environment.PhysicalBits != 0)
+            {
+                log?.Step($"frame 0x{frame.Value:x} lies beyond the processor's {Environment.PhysicalBits} physical address bits");
+                return false;
+            }
+        }
+
+        return true;
     }
 
     private bool IsCached(VmallocArea area) => _stackCache.Values.Any(cache => cache.Contains(area));

@@ -157,6 +157,56 @@ public class LabLanguageTests
         Assert.False(LabSession.NeedsMore("repeat 3 { x = 1 }"));
     }
 
+    /// <summary>
+    /// Goal: whatever is typed, the lab answers with an outcome or a mistake that has a place, and the machine stays
+    /// consistent. Method: seeded lines of commands with fitting and unfitting arguments.
+    /// </summary>
+    [Theory]
+    [InlineData("i386 2.4.22", 1)]
+    [InlineData("i386 2.6.32", 2)]
+    [InlineData("i386 6.1 pae", 3)]
+    [InlineData("x86-64 5.4", 4)]
+    [InlineData("x86-64 6.12 cpus=4", 5)]
+    public void No_line_breaks_the_lab(string machine, int seed)
+    {
+        Random random = new(seed);
+        LabSession session = new(new SilentHost());
+        session.Run($"boot {machine} ram=128M; a = 0; b = 0; c = 0; pg = alloc normal; hi = alloc highmem");
+        string[] commands = [.. session.Complete("").Where(name => name is not ("boot" or "quit" or "repeat" or "expect"))];
+        string[] words =
+        [
+            "a", "b", "c", "pg", "hi", "100", "0", "4K", "9M", "0xc0000003", "0xfee00000", "0xffffffffffffffff", "18446744073709551615", "\"text\"", "page(7)",
+            "page(0xffffffffff)", "user0", "cpu=1", "cpu=0", "order=3", "highmem", "kernel", "core", "areas", "zones", "pagetables", "pkmap", "tlb", "last", "--json",
+            "a+4096", "a-1", "-1", "rand(100)", "1", "2", "64", "65536", "x86-64", "6.1", "device", "width=8", "layout(\"vmalloc-start\")",
+        ];
+        int done = 0;
+        for (int i = 0; i < 1500; i++)
+        {
+            string line = (random.Next(3) == 0 ? "abc"[random.Next(3)] + " = " : "") + commands[random.Next(commands.Length)];
+            for (int n = random.Next(4); n > 0; n--)
+            {
+                line += " " + words[random.Next(words.Length)];
+            }
+
+            try
+            {
+                session.Run(line);
+                done++;
+            }
+            catch (Exception error) when (error is LabException or IOException)
+            {
+                Assert.NotEqual("", error.Message);
+            }
+            catch (Exception error)
+            {
+                Assert.Fail($"{line}: {error}");
+            }
+        }
+
+        Assert.True(done > 100, $"only {done} lines did anything");
+        session.Machine!.CheckInvariants();
+    }
+
     private sealed class SilentHost : LabHost
     {
         public override void Line(string text)
