@@ -69,6 +69,7 @@ public sealed class ReplayRun : IDisposable
     private readonly ReplayResult _frame;
     private readonly OperationWindow? _window;
     private readonly ReplayEngine? _engine;
+    private readonly bool _hasMarkers;
     private bool _isComplete;
 
     /// <summary>Opens the trace, reads its beginning and finds the state it starts from.</summary>
@@ -79,6 +80,7 @@ public sealed class ReplayRun : IDisposable
     {
         _reader = OperationSources.Open(input);
         List<ReplayOperation> first = ReadAhead(_reader, input.Before is not null);
+        _hasMarkers = first.Exists(operation => operation.Kind == OperationKind.Marker);
         RecordedMachine machine = RecordedMachine.Find(input, _reader, first);
         if (input.Record is { } copy)
         {
@@ -155,13 +157,11 @@ public sealed class ReplayRun : IDisposable
     {
         List<ReplayOperation> first = [];
         ReplayOperation operation = default;
-        while (first.Count < (lookForMarker ? StartStateFinder.OperationsMax : OperationsToLookAt) && reader.TryRead(ref operation))
+        bool looking = lookForMarker;
+        while (first.Count < (looking ? StartStateFinder.OperationsMax : OperationsToLookAt) && reader.TryRead(ref operation))
         {
             first.Add(operation);
-            if (operation is { Kind: OperationKind.Marker, Marker: TraceMarker.BeforeEnds } && first.Count >= OperationsToLookAt)
-            {
-                break;
-            }
+            looking &= operation is not { Kind: OperationKind.Marker, Marker: TraceMarker.BeforeEnds };
         }
 
         if (!first.Exists(operation => operation.Kind is OperationKind.Place or OperationKind.Free or OperationKind.Appear))
@@ -231,7 +231,9 @@ public sealed class ReplayRun : IDisposable
     private ReplayResult Summarize(ReplayEngine engine, OperationWindow window)
     {
         FinalList? final = null;
-        if (_after is not null && _isComplete)
+        // A trace with markers that ends before the last listing was read ends with other areas than that listing has.
+        bool reachesListing = engine.AfterBegins is not null || engine.AfterEnds is not null || !_hasMarkers;
+        if (_after is not null && _isComplete && reachesListing)
         {
             IReadOnlyList<FreeBlock> now = engine.BusyNow();
             final = FinalLists.Compare(_after, engine.AfterBegins ?? now, engine.AfterEnds ?? now);
@@ -261,12 +263,12 @@ public sealed class ReplayRun : IDisposable
             Interrupted = !_isComplete,
             First = engine.First,
             Final = final,
-            Notes = Notes(engine, window, _reader, _start),
+            Notes = Notes(engine, window, _reader, _start, _after is not null && _isComplete && !reachesListing),
         };
     }
 
     private static ImmutableArray<string> Notes(
-        ReplayEngine engine, OperationWindow window, OperationSource reader, StartState start)
+        ReplayEngine engine, OperationWindow window, OperationSource reader, StartState start, bool endsEarly)
     {
         List<string> notes = [];
         void Note(bool holds, string text)
@@ -279,6 +281,7 @@ public sealed class ReplayRun : IDisposable
 
         Note(start.Kind == ReplayStart.Listing,
             "a listing does not tell the shape of the free tree: requests whose place depends on it cannot be known");
+        Note(endsEarly, "the trace ends before the listing at the end was read, so the two are not compared");
         Note(start.LazyUnknownUntilPurge,
             "areas freed before the trace began and purged inside it are not known: until the first purge they may lie in holes of the model");
         Note(reader.LostEvents > 0, $"{reader.LostEvents} events were lost on the way: what follows cannot be known for certain");
