@@ -174,7 +174,7 @@ internal static class LayoutSweep
             int areaColumns = Math.Min(BarColumns - lowColumns, Columns(layout.VmallocTotalKiB * Size.KiB, largest));
             string bar = paint.Foreground(33, new string('#', lowColumns)) + paint.Foreground(208, new string('=', areaColumns));
             terminal.Out.WriteLine(
-                $"{SafeText.Line(row.Value).PadLeft(valueWidth)}  {SizeText.Short(low),10}  {Hex(layout.HighMemory.Value).PadLeft(digits + 1)}  {Hex(layout.Vmalloc.Start.Value).PadLeft(digits + 2)}  {Hex(layout.Vmalloc.EndExclusive.Value).PadLeft(digits)}  {layout.VmallocTotalKiB,16}  {bar}");
+                $"{SafeText.Line(row.Value).PadLeft(valueWidth)}  {SizeText.Short(low),10}  {AddressText.Hex(layout.HighMemory.Value).PadLeft(digits + 1)}  {AddressText.Hex(layout.Vmalloc.Start.Value).PadLeft(digits + 2)}  {AddressText.Hex(layout.Vmalloc.EndExclusive.Value).PadLeft(digits)}  {layout.VmallocTotalKiB,16}  {bar}");
         }
 
         terminal.Out.WriteLine(paint.Dim($"One column of the plot is {SizeText.Short(Math.Max(1, largest / BarColumns))}."));
@@ -183,6 +183,4 @@ internal static class LayoutSweep
     private static ulong Lowmem(KernelLayout layout) => layout.HighMemory.Value - layout.PageOffset.Value;
 
     private static int Columns(ulong bytes, ulong largest) => (int)Math.Round((double)bytes / largest * BarColumns);
-
-    private static string Hex(ulong value) => "0x" + value.ToString("x", CultureInfo.InvariantCulture);
 }

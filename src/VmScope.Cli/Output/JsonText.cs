@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Globalization;
 using System.Text;
 using System.Text.Json;
 
@@ -23,10 +22,10 @@ internal sealed class JsonText : IDisposable
     internal Utf8JsonWriter Json { get; }
 
     /// <summary>Writes an address.</summary>
-    internal void Address(string name, ulong address) => Json.WriteString(name, Hex(address));
+    internal void Address(string name, ulong address) => Json.WriteString(name, AddressText.Hex(address));
 
     /// <summary>Writes an exclusive end: 0 stands for the top of the 64-bit space.</summary>
-    internal void End(string name, ulong end) => Json.WriteString(name, end == 0 ? "0x10000000000000000" : Hex(end));
+    internal void End(string name, ulong end) => Json.WriteString(name, end == 0 ? "0x10000000000000000" : AddressText.Hex(end));
 
     /// <summary>Writes an array of texts.</summary>
     internal void Texts(string name, IEnumerable<string> texts)
@@ -55,8 +54,6 @@ internal sealed class JsonText : IDisposable
         Json.Dispose();
         _writer.Write('\n');
     }
-
-    private static string Hex(ulong address) => "0x" + address.ToString("x", CultureInfo.InvariantCulture);
 
     private void Drain()
     {

@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace VmScope.Addressing;
 
 /// <summary>An address of one particular space; keeps virtual and physical numbers apart at compile time.</summary>
@@ -24,7 +22,7 @@ public readonly record struct VirtualAddress(ulong Value) : IAddress<VirtualAddr
     public int CompareTo(VirtualAddress other) => Value.CompareTo(other.Value);
 
     /// <summary>The address as 0x and hexadecimal digits, without padding.</summary>
-    public override string ToString() => "0x" + Value.ToString("x", CultureInfo.InvariantCulture);
+    public override string ToString() => AddressText.Hex(Value);
 
     /// <summary>Whether <paramref name="left"/> lies below <paramref name="right"/>.</summary>
     public static bool operator <(VirtualAddress left, VirtualAddress right) => left.Value < right.Value;
@@ -50,7 +48,7 @@ public readonly record struct PhysicalAddress(ulong Value) : IAddress<PhysicalAd
     public int CompareTo(PhysicalAddress other) => Value.CompareTo(other.Value);
 
     /// <summary>The address as 0x and hexadecimal digits, without padding.</summary>
-    public override string ToString() => "0x" + Value.ToString("x", CultureInfo.InvariantCulture);
+    public override string ToString() => AddressText.Hex(Value);
 
     /// <summary>Whether <paramref name="left"/> lies below <paramref name="right"/>.</summary>
     public static bool operator <(PhysicalAddress left, PhysicalAddress right) => left.Value < right.Value;

@@ -87,7 +87,7 @@ internal static class NamedTimelines
 
     private static ImmutableArray<NamedTimeline> I386() =>
     [
-        Of("FIXADDR_TOP", I386Timeline.FixaddrTop, Hex),
+        Of("FIXADDR_TOP", I386Timeline.FixaddrTop, AddressText.Hex),
         Of("reservetop=", I386Timeline.ReserveTop, Words),
         Of("COMPAT_VDSO fixes FIXADDR_TOP", I386Timeline.CompatVdsoFixesTop, YesNo),
         Of("PKMAP_BASE", I386Timeline.Pkmap, rule => rule switch
@@ -152,8 +152,8 @@ internal static class NamedTimelines
         Of("espfix stacks", X64Timeline.EspfixStacks, YesNo),
         Of("EFI window", X64Timeline.EfiWindow, YesNo),
         Of("modules", X64Timeline.Modules, rule =>
-            $"{(rule.Start == 0 ? "behind the image window" : Hex(rule.Start))} to {(rule.End == 0 ? "the fixmap's end" : Hex(rule.End))}"),
-        Of("FIXADDR_TOP", X64Timeline.FixaddrTop, Hex),
+            $"{(rule.Start == 0 ? "behind the image window" : AddressText.Hex(rule.Start))} to {(rule.End == 0 ? "the fixmap's end" : AddressText.Hex(rule.End))}"),
+        Of("FIXADDR_TOP", X64Timeline.FixaddrTop, AddressText.Hex),
         FixmapOf64(),
         Of("bases can be randomised", X64Timeline.BasesKaslr, YesNo),
         Of("what keeps a randomised direct map at full size", X64Timeline.KaslrFullDirectMap, symbol => symbol ?? "nothing"),
@@ -171,15 +171,15 @@ internal static class NamedTimelines
 
     private static ImmutableArray<NamedTimeline> Arm() =>
     [
-        Of("VMALLOC_END", ArmTimelines.VmallocEnd, end => end is { } address ? Hex(address) : "each machine's own"),
+        Of("VMALLOC_END", ArmTimelines.VmallocEnd, end => end is { } address ? AddressText.Hex(address) : "each machine's own"),
         Of("room kept for vmalloc", ArmTimelines.Reserve, reserve =>
             $"{Mega(reserve.DefaultBytes)}{(reserve.DefaultAddsOffset ? " + 8M" : "")} by default, vmalloc=N {(reserve.OptionAddsOffset ? "+ 8M" : "alone")}"),
         Of("pkmap below PAGE_OFFSET", ArmTimelines.HasPkmap, YesNo),
-        Of("fixmap", ArmTimelines.Fixmap, window => $"{Hex(window.Start)} to {Hex(window.EndExclusive)}"),
+        Of("fixmap", ArmTimelines.Fixmap, window => $"{AddressText.Hex(window.Start)} to {AddressText.Hex(window.EndExclusive)}"),
         Of("temporary kmap slots per CPU", ArmTimelines.KmapSlots, Number),
         Of("window for the device tree", ArmTimelines.HasFdtWindow, YesNo),
         Of("KASAN", ArmTimelines.CanHaveKasan, YesNo),
-        Of("end of coherent DMA memory", ArmTimelines.ConsistentDmaEnd, end => end is { } address ? Hex(address) : "no such region"),
+        Of("end of coherent DMA memory", ArmTimelines.ConsistentDmaEnd, end => end is { } address ? AddressText.Hex(address) : "no such region"),
         Of("pages of vectors", ArmTimelines.VectorPages, Number),
         Of("boot message", ArmTimelines.BootMessage, Words),
     ];
@@ -199,7 +199,7 @@ internal static class NamedTimelines
     private static ImmutableArray<NamedTimeline> Riscv64() =>
     [
         Of("arrangement", Riscv64Timelines.Map, Words),
-        Of("PAGE_OFFSET of sv39", Riscv64Timelines.PageOffsetOfSv39, Hex),
+        Of("PAGE_OFFSET of sv39", Riscv64Timelines.PageOffsetOfSv39, AddressText.Hex),
         Of("most address bits", Riscv64Timelines.MostBits, Number),
         Of("options hold it to fewer levels", Riscv64Timelines.CanHoldToFewer, YesNo),
         Of("device tree limits the levels", Riscv64Timelines.DeviceTreeLimits, YesNo),
@@ -249,10 +249,8 @@ internal static class NamedTimelines
     };
 
     private static string Map(X64Map map) =>
-        $"PAGE_OFFSET {Hex(map.PageOffset)}, vmalloc {Hex(map.VmallocStart)} to {Hex(map.VmallocEnd)}, "
-        + (map.Vmemmap == 0 ? "no vmemmap" : $"vmemmap {Hex(map.Vmemmap)}");
-
-    private static string Hex(ulong value) => "0x" + value.ToString("x", CultureInfo.InvariantCulture);
+        $"PAGE_OFFSET {AddressText.Hex(map.PageOffset)}, vmalloc {AddressText.Hex(map.VmallocStart)} to {AddressText.Hex(map.VmallocEnd)}, "
+        + (map.Vmemmap == 0 ? "no vmemmap" : $"vmemmap {AddressText.Hex(map.Vmemmap)}");
 
     private static string Number(int value) => value.ToString(CultureInfo.InvariantCulture);
 

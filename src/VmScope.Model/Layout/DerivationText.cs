@@ -75,10 +75,10 @@ public static class DerivationText
     /// <summary>A value with its unit: 0xf8800000, 896 MiB, 0x36bfe frames, 114680 kB, 32.</summary>
     public static string ValueText(Quantity quantity) => quantity.Unit switch
     {
-        QuantityUnit.Address or QuantityUnit.PhysicalAddress => Hex(quantity.Value),
+        QuantityUnit.Address or QuantityUnit.PhysicalAddress => AddressText.Hex(quantity.Value),
         QuantityUnit.Bytes => BytesText(quantity.Value),
         QuantityUnit.KiB => quantity.Value.ToString(CultureInfo.InvariantCulture) + " kB",
-        QuantityUnit.Frames => Hex(quantity.Value) + " pages",
+        QuantityUnit.Frames => AddressText.Hex(quantity.Value) + " pages",
         QuantityUnit.Count => quantity.Value.ToString(CultureInfo.InvariantCulture),
     };
 
@@ -93,8 +93,6 @@ public static class DerivationText
         _ when bytes % Size.KiB == 0 => (bytes / Size.KiB).ToString(CultureInfo.InvariantCulture) + " KiB",
         _ => bytes.ToString(CultureInfo.InvariantCulture) + " bytes",
     };
-
-    private static string Hex(ulong value) => "0x" + value.ToString("x", CultureInfo.InvariantCulture);
 
     private static string Replace(string formula, Func<string, string> text)
     {

@@ -101,15 +101,15 @@ public sealed partial class VmallocMemory
         ulong start = address.Value;
         if (!_areas.TryGetValue(start, out VmallocArea? area) && _areas.TryGetValue(Align.Down(start, _pageBytes), out area) && area.Kind != AreaKind.Ioremap)
         {
-            Say($"Trying to vfree() bad address ({Hex(start)})", log);
+            Say($"Trying to vfree() bad address ({AddressText.Hex(start)})", log);
             return VmallocEnd.UnknownAddress;
         }
 
         if (area is null || (!kinds.IsEmpty && !kinds.Contains(area.Kind)))
         {
             Say(area is null && !Align.IsAligned(start, _pageBytes)
-                ? $"Trying to vfree() bad address ({Hex(start)})"
-                : kinds.Contains(AreaKind.Ioremap) ? $"iounmap: bad address {Hex(start)}" : $"Trying to vfree() nonexistent vm area ({Hex(start)})", log);
+                ? $"Trying to vfree() bad address ({AddressText.Hex(start)})"
+                : kinds.Contains(AreaKind.Ioremap) ? $"iounmap: bad address {AddressText.Hex(start)}" : $"Trying to vfree() nonexistent vm area ({AddressText.Hex(start)})", log);
             return VmallocEnd.UnknownAddress;
         }
 
@@ -204,7 +204,7 @@ public sealed partial class VmallocMemory
         placed = _space.TryPlace(request, out address);
         if (log is not null && placed)
         {
-            log.Step($"after the purge: {Hex(address)}");
+            log.Step($"after the purge: {AddressText.Hex(address)}");
         }
 
         return placed;
@@ -334,8 +334,6 @@ public sealed partial class VmallocMemory
         Purge(PurgeKind.Normal, log);
     }
 
-    private static string Hex(ulong value) => "0x" + value.ToString("x", System.Globalization.CultureInfo.InvariantCulture);
-
     private static void Say(string? text, ActionLog? log)
     {
         if (text is not null)
@@ -364,7 +362,7 @@ public sealed partial class VmallocMemory
         }
 
         VmallocArea area = Register(address, searched, _pageBytes, kind, call.Caller);
-        log?.Step($"the area is {Hex(address)} to {Hex(address + searched - 1)}; its last page is the guard, never mapped");
+        log?.Step($"the area is {AddressText.Hex(address)} to {AddressText.Hex(address + searched - 1)}; its last page is the guard, never mapped");
         area.IsUser = call.Variant == VmallocVariant.User;
         ulong arrayBytes = Environment.Uses.HasPageArray
             ? AreaSizing.PageArrayBytes(pages, Environment.Setup.Is64Bit ? 8 : 4, _pageBytes)
@@ -478,7 +476,7 @@ public sealed partial class VmallocMemory
         }
 
         log.Step(chosen is { } taken
-            ? passed == 0 ? $"no hole lies below {Hex(taken)}" : $"{passed} holes below {Hex(taken)} were passed over"
+            ? passed == 0 ? $"no hole lies below {AddressText.Hex(taken)}" : $"{passed} holes below {AddressText.Hex(taken)} were passed over"
             : $"none of the {passed} holes of the window holds {request.SizeBytes} bytes");
     }
 

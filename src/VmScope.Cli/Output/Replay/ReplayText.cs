@@ -50,7 +50,7 @@ internal sealed class ReplayText(Terminal terminal)
         Line("requests", $"{Count(result.Requests)} of {result.Source}{(result.Interrupted ? "; stopped before the end" : "")}");
         Line("on", result.Description);
         ulong range = result.WindowEnd - result.WindowStart;
-        Line("range", $"{Hex(result.WindowStart)}-{Hex(result.WindowEnd)}, {SizeText.Short(range)}");
+        Line("range", $"{AddressText.Hex(result.WindowStart)}-{AddressText.Hex(result.WindowEnd)}, {SizeText.Short(range)}");
         SpaceSample? last = result.Samples.IsEmpty ? null : result.Samples[^1];
         Line("used", $"{SizeText.Short(last?.UsedBytes ?? 0)} in {Count(last?.Areas ?? 0)} areas at the end, "
             + $"at most {SizeText.Short(result.PeakUsedBytes)}");
@@ -90,7 +90,7 @@ internal sealed class ReplayText(Terminal terminal)
             + (final.DifferenceCount > 0 ? $", {Count(final.DifferenceCount)} differences" : ""));
         foreach (ListDifference difference in final.Differences)
         {
-            Line("", $"only in the {(difference.InModel ? "model" : "kernel")}: {Hex(difference.Start)}-{Hex(difference.End)} "
+            Line("", $"only in the {(difference.InModel ? "model" : "kernel")}: {AddressText.Hex(difference.Start)}-{AddressText.Hex(difference.End)} "
                 + $"{SizeText.Short(difference.End - difference.Start)} {difference.Owner}");
         }
     }
@@ -108,7 +108,7 @@ internal sealed class ReplayText(Terminal terminal)
         {
             string marks = (first.Model is { } model && model >= hole.Start && model < hole.End ? " <- model" : "")
                 + (first.Kernel is { } kernel && kernel >= hole.Start && kernel < hole.End ? " <- kernel" : "");
-            Line("  hole", $"{Hex(hole.Start)}-{Hex(hole.End)} {SizeText.Short(hole.SizeBytes)}{marks}");
+            Line("  hole", $"{AddressText.Hex(hole.Start)}-{AddressText.Hex(hole.End)} {SizeText.Short(hole.SizeBytes)}{marks}");
         }
     }
 
@@ -122,11 +122,9 @@ internal sealed class ReplayText(Terminal terminal)
 
     private static string Request(in AreaRequest request) =>
         $"{SizeText.Grouped(request.SizeBytes)} bytes with guard, aligned to {SizeText.Grouped(request.AlignBytes)}, "
-        + $"between {Hex(request.WindowStart)} and {Hex(request.WindowEnd)}";
+        + $"between {AddressText.Hex(request.WindowStart)} and {AddressText.Hex(request.WindowEnd)}";
 
-    private static string Address(ulong? address) => address is { } value ? Hex(value) : "no room";
-
-    private static string Hex(ulong value) => "0x" + value.ToString("x", CultureInfo.InvariantCulture);
+    private static string Address(ulong? address) => address is { } value ? AddressText.Hex(value) : "no room";
 
     private static string Count(long value) => SizeText.Grouped((ulong)value);
 
