@@ -10,7 +10,7 @@ internal sealed unsafe partial class AreaIndex
         long expectedStart = 0;
         int block = _bottom;
         int areas = -1;   // entry 0 is none
-        CheckNode(_root, _height, ref expectedStart, ref block, ref areas, out _);
+        CheckInner(_root, _height, ref expectedStart, ref block, ref areas, out _);
         Require(expectedStart == _topPage, $"the entries end at page 0x{expectedStart:x}, not at 0x{_topPage:x}");
         Require(block == 0, "a hole is in the tree of holes but behind no area");
         Require(areas == AreaCount, $"{areas} areas are there, {AreaCount} counted");
@@ -41,42 +41,67 @@ internal sealed unsafe partial class AreaIndex
         return preorder;
     }
 
-    private void CheckNode(byte* node, int level, ref long expectedStart, ref int block, ref int areas, out int largest)
+    private void CheckInner(byte* node, int level, ref long expectedStart, ref int block, ref int areas, out int largest)
     {
-        int count = WideNode.Count(node);
-        Require(count > 0, "a node is empty");
+        int count = InnerNode.Count(node);
+        Require(count > 0, "an inner node is empty");
         largest = 0;
-        for (int lane = 0; lane < WideNode.Lanes; lane++)
+        for (int lane = 0; lane < InnerNode.Lanes; lane++)
         {
-            long start = WideNode.Starts(node)[lane];
-            int hole = WideNode.Holes(node)[lane];
+            long start = InnerNode.Starts(node)[lane];
+            int hole = InnerNode.Holes(node)[lane];
+            int child = InnerNode.Children(node)[lane];
             if (lane >= count)
             {
-                Require(start == WideNode.Unused && hole == 0 && WideNode.Blocks(node)[lane] == 0, "an unused lane is not clear");
+                Require(start == InnerNode.Unused && hole == 0 && child == 0, "an unused lane is not clear");
                 continue;
             }
 
-            Require(start == expectedStart, $"an entry begins at page 0x{start:x}, not at 0x{expectedStart:x}");
+            Require(start == expectedStart, $"a node begins at page 0x{start:x}, not at 0x{expectedStart:x}");
             int actual;
-            if (level > 0)
+            if (level > 1)
             {
-                CheckNode(At(WideNode.Children(node)[lane]), level - 1, ref expectedStart, ref block, ref areas, out actual);
+                CheckInner(InnerAt(child), level - 1, ref expectedStart, ref block, ref areas, out actual);
             }
             else
             {
-                actual = CheckEntry(node, lane, ref expectedStart, ref block);
-                areas++;
+                CheckLeaf(LeafAt(child), ref expectedStart, ref block, ref areas, out actual);
             }
 
-            Require(hole == actual, $"the largest hole at page 0x{start:x} is {actual} pages, not {hole}");
+            Require(hole == actual, $"the largest hole below page 0x{start:x} is {actual} pages, not {hole}");
             largest = Math.Max(largest, hole);
         }
     }
 
-    private int CheckEntry(byte* leaf, int lane, ref long expectedStart, ref int block)
+    private void CheckLeaf(byte* leaf, ref long expectedStart, ref int block, ref int areas, out int largest)
     {
-        long end = WideNode.Starts(leaf)[lane] + PagesOf(leaf, lane);
-        int here = WideNode.Blocks(leaf)[lane];
+        int count = LeafNode.Count(leaf);
+        long leafStart = expectedStart;
+        Require(count > 0, "a leaf is empty");
+        largest = 0;
+        for (int lane = 0; lane < LeafNode.Lanes; lane++)
+        {
+            int offset = LeafNode.Offsets(leaf)[lane];
+            int hole = LeafNode.Holes(leaf)[lane];
+            if (lane >= count)
+            {
+                Require(offset == LeafNode.Unused && hole == 0 && LeafNode.Sizes(leaf)[lane] == 0 && LeafNode.Blocks(leaf)[lane] == 0, "an unused lane is not clear");
+                continue;
+            }
+
+            long start = leafStart + offset;
+            Require(start == expectedStart, $"an area begins at page 0x{start:x}, not at 0x{expectedStart:x}");
+            int actual = CheckEntry(leaf, lane, start, ref expectedStart, ref block);
+            Require(hole == actual, $"the hole behind the area at page 0x{start:x} is {actual} pages, not {hole}");
+            largest = Math.Max(largest, hole);
+            areas++;
+        }
+    }
+
+    private int CheckEntry(byte* leaf, int lane, long start, ref long expectedStart, ref int block)
+    {
+        long end = start + PagesOf(leaf, lane, start);
+        int here = LeafNode.Blocks(leaf)[lane];
         expectedStart = end;
         if (here == 0)
         {

@@ -12,10 +12,10 @@ internal sealed unsafe partial class AreaIndex
     {
         unchecked
         {
-            byte* leaf = _path->Node;
-            int lane = _path->Lane;
-            int block = WideNode.Blocks(leaf)[lane];
-            int hole = WideNode.Holes(leaf)[lane];
+            byte* leaf = _leaf;
+            int lane = _lane;
+            int block = LeafNode.Blocks(leaf)[lane];
+            int hole = LeafNode.Holes(leaf)[lane];
             BlockNode* node = _shape.Nodes + block;
             if (hole == pages)
             {
@@ -25,9 +25,8 @@ internal sealed unsafe partial class AreaIndex
             }
 
             node->Start = page + pages;
-            int rest = hole != WideNode.Saturated ? hole - pages : HoleLane(node->End - node->Start);
+            int rest = hole != LeafNode.Saturated ? hole - pages : HoleLane(node->End - node->Start);
             InsertEntry(holeBefore: 0, blockBefore: 0, page, pages, rest, block);
-            _path->Lane++;
         }
     }
 
@@ -79,10 +78,11 @@ internal sealed unsafe partial class AreaIndex
             // The existing node keeps the upper part and its place in the tree; the lower part is a new one.
             node->Start = page + pages;
             int lower = _shape.InsertBefore(start, page, block);
+            _memoryIsShort |= _shape.Spare < 1;
             if (block == _bottom)
             {
                 _bottom = lower;
-                _knownPages = WideNode.Saturated;   // its upper part is a hole like any other now
+                _knownPages = LeafNode.Saturated;   // its upper part is a hole like any other now
             }
 
             InsertEntry(holeBefore, lower, page, size, HoleLane(rest), block);
@@ -96,31 +96,32 @@ internal sealed unsafe partial class AreaIndex
     {
         unchecked
         {
-            byte* leaf = _path->Node;
-            int lane = _path->Lane;
-            int pages = WideNode.Sizes(leaf)[lane];
+            byte* leaf = _leaf;
+            int lane = _lane;
+            int pages = LeafNode.Sizes(leaf)[lane];
             int before = lane - 1;
-            if (before < 0 || pages == WideNode.Saturated || WideNode.Sizes(leaf)[before] == WideNode.Saturated)
+            if (before < 0 || pages == LeafNode.Saturated || LeafNode.Sizes(leaf)[before] == LeafNode.Saturated)
             {
                 FreeSlowly();
                 return;
             }
 
-            long start = WideNode.Starts(leaf)[lane];
-            int block = GiveBlock(leaf, lane, WideNode.Blocks(leaf)[before], WideNode.Blocks(leaf)[lane], start, start + pages);
+            long start = _leafStart + LeafNode.Offsets(leaf)[lane];
+            int block = GiveBlock(leaf, lane, LeafNode.Blocks(leaf)[before], LeafNode.Blocks(leaf)[lane], start, start + pages);
             bool atBottom = block == _bottom;
-            int hole = atBottom ? 0 : HoleLane((long)WideNode.Holes(leaf)[before] + pages + WideNode.Holes(leaf)[lane]);
-            WideNode.RemoveBehind(leaf, before, hole, block);
+            int holeBefore = LeafNode.Holes(leaf)[before];
+            int hole = atBottom ? 0 : HoleLane(holeBefore + pages + LeafNode.Holes(leaf)[lane]);
+            LeafNode.RemoveBehind(leaf, before, hole, block);
             AreaCount--;
-            _path->Lane = before;
+            _lane = before;
             if (atBottom)
             {
-                RefreshHoles(_path);
+                RefreshHoles(leaf, _above);
             }
             else
             {
-                _knownBelow = Math.Min(_knownBelow, WideNode.Starts(leaf)[before] + WideNode.Sizes(leaf)[before]);
-                RaiseHoles(_path, hole);
+                _knownBelow = Math.Min(_knownBelow, start - holeBefore);
+                RaiseHoles(hole);
             }
 
             ShrinkIfFew();
@@ -130,44 +131,43 @@ internal sealed unsafe partial class AreaIndex
     /// <summary>The same for the first area of a leaf, whose neighbour is in another, and for huge ones.</summary>
     private void FreeSlowly()
     {
-        _knownPages = WideNode.Saturated;
-        byte* leaf = _path->Node;
-        int lane = _path->Lane;
+        _knownPages = LeafNode.Saturated;
+        byte* leaf = _leaf;
+        int lane = _lane;
         long start = AreaStart;
         long end = start + AreaPages;
         if (lane == 0)
         {
-            FindEntryBefore();
+            FindAreaBefore();
         }
         else
         {
-            CopyPath();
-            _other->Lane--;
+            SaveCursor();
+            _otherLane--;
         }
 
-        byte* leafBefore = _other->Node;
-        int laneBefore = _other->Lane;
-        int block = GiveBlock(leaf, lane, WideNode.Blocks(leafBefore)[laneBefore], WideNode.Blocks(leaf)[lane], start, end);
+        int block = GiveBlock(leaf, lane, LeafNode.Blocks(_otherLeaf)[_otherLane], LeafNode.Blocks(leaf)[lane], start, end);
         BlockNode* node = _shape.Nodes + block;
-        WideNode.SetBlock(leafBefore, laneBefore, block);
-        WideNode.SetHole(leafBefore, laneBefore, block == _bottom ? 0 : HoleLane(node->End - node->Start));
-        RefreshHoles(_other);
+        LeafNode.Blocks(_otherLeaf)[_otherLane] = block;
+        HoleLanes.Set(LeafNode.Holes(_otherLeaf), _otherLane, block == _bottom ? 0 : HoleLane(node->End - node->Start));
+        RefreshHoles(_otherLeaf, _otherAbove);
         RemoveEntry(start);
     }
 
-    /// <summary>Removes the entry moved to; its hole, if any, is another's already.</summary>
+    /// <summary>Removes the area moved to; its hole, if any, is another's already.</summary>
     private void RemoveEntry(long start)
     {
         _ = _hugePages?.Remove(start);
         AreaCount--;
-        if (_path->Lane == 0)
+        if (_lane == 0)
         {
             RemoveFirstOfLeaf();
             return;
         }
 
-        WideNode.Remove(_path->Node, _path->Lane);
-        RefreshHoles(_path);
+        int before = _lane - 1;
+        LeafNode.RemoveBehind(_leaf, before, LeafNode.Holes(_leaf)[before], LeafNode.Blocks(_leaf)[before]);
+        RefreshHoles(_leaf, _above);
         ShrinkIfFew();
     }
 
@@ -194,7 +194,9 @@ internal sealed unsafe partial class AreaIndex
                 return block;
             }
 
-            return NewBlock(leaf, lane, start, end);
+            int fresh = NewBlock(leaf, lane, start, end);
+            _memoryIsShort |= _shape.Spare < 1;
+            return fresh;
         }
     }
 
@@ -203,16 +205,16 @@ internal sealed unsafe partial class AreaIndex
         unchecked
         {
             // Any neighbour tells the place in the tree: it is next to it, wherever the tree has room there.
-            uint withBlock = WideNode.WithBlock(leaf);
+            uint withBlock = LeafNode.WithBlock(leaf);
             uint earlier = withBlock & ((1u << lane) - 1);
             if (earlier != 0)
             {
-                return _shape.InsertAfter(start, end, WideNode.Blocks(leaf)[BitOperations.Log2(earlier)]);
+                return _shape.InsertAfter(start, end, LeafNode.Blocks(leaf)[BitOperations.Log2(earlier)]);
             }
 
             if (withBlock != 0)
             {
-                return _shape.InsertBefore(start, end, WideNode.Blocks(leaf)[BitOperations.TrailingZeroCount(withBlock)]);
+                return _shape.InsertBefore(start, end, LeafNode.Blocks(leaf)[BitOperations.TrailingZeroCount(withBlock)]);
             }
 
             return _shape.InsertAfter(start, end, _shape.AtOrBelow(start));   // the block at the bottom is below everything
@@ -260,8 +262,9 @@ internal sealed unsafe partial class AreaIndex
     {
         for (long page = start; page < end;)
         {
-            byte* leaf = LeafOf(page, out int lane);
-            long areaEnd = WideNode.Starts(leaf)[lane] + PagesOf(leaf, lane);
+            byte* leaf = LeafOf(page, out long leafStart, out int lane);
+            long areaStart = leafStart + LeafNode.Offsets(leaf)[lane];
+            long areaEnd = areaStart + PagesOf(leaf, lane, areaStart);
             if (areaEnd <= page)
             {
                 return false;
@@ -278,8 +281,8 @@ internal sealed unsafe partial class AreaIndex
     {
         ReserveMemory();
         MoveTo(page);
-        byte* leaf = _path->Node;
-        int lane = _path->Lane;
+        byte* leaf = _leaf;
+        int lane = _lane;
         long start = AreaStart;
         long end = start + AreaPages;
         if (start == page || end <= page)
@@ -287,8 +290,8 @@ internal sealed unsafe partial class AreaIndex
             return;
         }
 
-        (int hole, int block) = (WideNode.Holes(leaf)[lane], WideNode.Blocks(leaf)[lane]);
-        WideNode.Sizes(leaf)[lane] = SizeLane(start, page - start);
+        (int hole, int block) = (LeafNode.Holes(leaf)[lane], LeafNode.Blocks(leaf)[lane]);
+        LeafNode.Sizes(leaf)[lane] = (ushort)SizeLane(start, page - start);
         InsertEntry(holeBefore: 0, blockBefore: 0, page, SizeLane(page, end - page), hole, block);
     }
 
@@ -296,12 +299,12 @@ internal sealed unsafe partial class AreaIndex
     private void AbsorbNext(long start, long pages)
     {
         MoveTo(start + pages);
-        (long nextPages, int hole, int block) = (AreaPages, WideNode.Holes(_path->Node)[_path->Lane], WideNode.Blocks(_path->Node)[_path->Lane]);
+        (long nextPages, int hole, int block) = (AreaPages, LeafNode.Holes(_leaf)[_lane], LeafNode.Blocks(_leaf)[_lane]);
         RemoveEntry(start + pages);
         MoveTo(start);
-        WideNode.Sizes(_path->Node)[_path->Lane] = SizeLane(start, pages + nextPages);
-        WideNode.SetHole(_path->Node, _path->Lane, hole);
-        WideNode.SetBlock(_path->Node, _path->Lane, block);
-        RefreshHoles(_path);
+        LeafNode.Sizes(_leaf)[_lane] = (ushort)SizeLane(start, pages + nextPages);
+        HoleLanes.Set(LeafNode.Holes(_leaf), _lane, hole);
+        LeafNode.Blocks(_leaf)[_lane] = block;
+        RefreshHoles(_leaf, _above);
     }
 }

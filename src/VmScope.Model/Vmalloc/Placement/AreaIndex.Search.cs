@@ -24,7 +24,7 @@ internal sealed unsafe partial class AreaIndex
     // What is known to be too small: every hole that starts below page _knownBelow, the bottom one aside, has fewer than
     // _knownPages pages. A request of that many that finds room right there, where the last operation was, needs no
     // search: the short loops of vmalloc and vfree live on this.
-    private int _knownPages = WideNode.Saturated;
+    private int _knownPages = LeafNode.Saturated;
     private long _knownBelow;
 
     /// <summary>Finds where the kernel would put an area, and moves to the entry in front of the hole it is in.</summary>
@@ -53,16 +53,16 @@ internal sealed unsafe partial class AreaIndex
         unchecked
         {
             page = 0;
-            if (pages >= WideNode.Saturated || from + pages <= _shape.Nodes[_bottom].End)
+            if (pages >= LeafNode.Saturated || from + pages <= _shape.Nodes[_bottom].End)
             {
                 return false;
             }
 
-            byte* leaf = _path->Node;
-            int lane = _path->Lane;
-            int size = WideNode.Sizes(leaf)[lane];
-            page = WideNode.Starts(leaf)[lane] + size;
-            if ((pages >= _knownPages) & (WideNode.Holes(leaf)[lane] >= pages) & (page <= _knownBelow) & (page >= from) & (size != WideNode.Saturated))
+            byte* leaf = _leaf;
+            int lane = _lane;
+            int size = LeafNode.Sizes(leaf)[lane];
+            page = _leafStart + LeafNode.Offsets(leaf)[lane] + size;
+            if ((pages >= _knownPages) & (LeafNode.Holes(leaf)[lane] >= pages) & (page <= _knownBelow) & (page >= from) & (size != LeafNode.Saturated))
             {
                 _knownBelow = page + pages;   // by the time the caller has cut the area out
                 return true;
@@ -73,9 +73,8 @@ internal sealed unsafe partial class AreaIndex
                 return false;
             }
 
-            leaf = _path->Node;
-            lane = _path->Lane;
-            page = WideNode.Starts(leaf)[lane] + PagesOf(leaf, lane);
+            page = AreaStart;
+            page += PagesOf(_leaf, _lane, page);
             if (page < from)
             {
                 return false;
@@ -132,16 +131,16 @@ internal sealed unsafe partial class AreaIndex
             }
 
             MoveTo(from);
-            block = WideNode.Blocks(_path->Node)[_path->Lane];
+            block = LeafNode.Blocks(_leaf)[_lane];
             if (block != 0 && HasRoom(block, pages, alignPages, from, out page))
             {
                 return page + pages <= to;
             }
 
-            int wanted = (int)Math.Min(pages, WideNode.Saturated);
+            int wanted = (int)Math.Min(pages, LeafNode.Saturated);
             while (MoveToNextHole(wanted))
             {
-                block = WideNode.Blocks(_path->Node)[_path->Lane];
+                block = LeafNode.Blocks(_leaf)[_lane];
                 if (HasRoom(block, pages, alignPages, from, out page))
                 {
                     return page + pages <= to;
@@ -161,7 +160,7 @@ internal sealed unsafe partial class AreaIndex
             BlockNode* nodes = _shape.Nodes;
             int second = NextOfBottom();
             bool onlyBottomIsLow = second == 0 || nodes[second].Start > from;
-            if (!onlyBottomIsLow || nodes[_bottom].End < length || length >= WideNode.Saturated)
+            if (!onlyBottomIsLow || nodes[_bottom].End < length || length >= LeafNode.Saturated)
             {
                 return EndOfAnyWalk(pages, alignPages, length, from);
             }
@@ -172,7 +171,7 @@ internal sealed unsafe partial class AreaIndex
                 return _bottom;
             }
 
-            int high = MoveToLowestHole((int)length) ? WideNode.Blocks(_path->Node)[_path->Lane] : 0;
+            int high = MoveToLowestHole((int)length) ? LeafNode.Blocks(_leaf)[_lane] : 0;
             long highStart = high == 0 ? long.MaxValue : nodes[high].Start;
             int edge = _bottom;
             int node = nodes[edge].Parent;
@@ -218,11 +217,11 @@ internal sealed unsafe partial class AreaIndex
     {
         unchecked
         {
-            byte* leaf = _path->Node;
-            int lane = _path->Lane;
-            int size = WideNode.Sizes(leaf)[lane];
-            long start = WideNode.Starts(leaf)[lane] + size;
-            if ((pages >= _knownPages) & (WideNode.Holes(leaf)[lane] >= pages) & (start <= _knownBelow) & (size != WideNode.Saturated))
+            byte* leaf = _leaf;
+            int lane = _lane;
+            int size = LeafNode.Sizes(leaf)[lane];
+            long start = _leafStart + LeafNode.Offsets(leaf)[lane] + size;
+            if ((pages >= _knownPages) & (LeafNode.Holes(leaf)[lane] >= pages) & (start <= _knownBelow) & (size != LeafNode.Saturated))
             {
                 return true;
             }
@@ -233,7 +232,7 @@ internal sealed unsafe partial class AreaIndex
             }
 
             _knownPages = pages;
-            _knownBelow = WideNode.Starts(_path->Node)[_path->Lane] + PagesOf(_path->Node, _path->Lane);
+            _knownBelow = AreaStart + AreaPages;
             return true;
         }
     }
@@ -324,17 +323,17 @@ internal sealed unsafe partial class AreaIndex
     private void FindBigAround(long from, long length, out long lowStart, out long highStart)
     {
         BlockNode* nodes = _shape.Nodes;
-        int wanted = (int)Math.Min(length, WideNode.Saturated);
+        int wanted = (int)Math.Min(length, LeafNode.Saturated);
         MoveTo(from);
-        int here = WideNode.Blocks(_path->Node)[_path->Lane];
+        int here = LeafNode.Blocks(_leaf)[_lane];
         bool hereIsBig = here != 0 && nodes[here].End - nodes[here].Start >= length;
         bool hereIsLow = here != 0 && nodes[here].Start <= from;
 
         int low = hereIsBig && hereIsLow ? here : 0;
-        CopyPath();
+        SaveCursor();
         while (low == 0 && MoveToPreviousHole(wanted))
         {
-            int block = WideNode.Blocks(_path->Node)[_path->Lane];
+            int block = LeafNode.Blocks(_leaf)[_lane];
             low = nodes[block].End - nodes[block].Start >= length ? block : 0;
         }
 
@@ -343,11 +342,11 @@ internal sealed unsafe partial class AreaIndex
             low = _bottom;
         }
 
-        RestorePath();
+        RestoreCursor();
         int high = hereIsBig && !hereIsLow ? here : 0;
         while (high == 0 && MoveToNextHole(wanted))
         {
-            int block = WideNode.Blocks(_path->Node)[_path->Lane];
+            int block = LeafNode.Blocks(_leaf)[_lane];
             high = nodes[block].End - nodes[block].Start >= length ? block : 0;
         }
 

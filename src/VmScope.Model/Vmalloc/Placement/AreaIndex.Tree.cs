@@ -1,102 +1,102 @@
-using System.Numerics;
 using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 
 namespace VmScope.Vmalloc;
 
-// The tree of wide nodes: moving about in it, and keeping it in order. Nodes fill from the left; a leaf holds areas, an
-// inner node its children with the first start and the largest hole below each. A "path" is the node and lane of every
-// level from the leaf (0) up to the root. The one in `_path` always leads to some leaf of the tree, most often the one
-// that changed last.
+// Keeping the tree of nodes in order. Nodes fill from the left; a leaf holds areas, an inner node its children with the
+// first page and the largest hole below each. The root is an inner node always: a leaf learns where it begins from above.
 internal sealed unsafe partial class AreaIndex
 {
-    private const int HeightMax = 16;
     private const int FewEntries = 12;      // a node with fewer looks for a neighbour to join,
-    private const int JoinedEntries = 26;  // if together they leave some room
-    private const int AppendSplit = 28;    // a sequential fill leaves nodes this full behind
+    private const int JoinedEntries = 26;   // if together they leave some room
+    private const int AppendSplit = 28;     // a sequential fill leaves nodes this full behind
 
     private const int NodeUnitShift = 6;
 
-    private readonly long[] _paths = GC.AllocateArray<long>(2 * 2 * HeightMax, pinned: true);
-    private SlotArena _nodes = null!;
-    private Step* _path;    // where the last move went
-    private Step* _other;   // a second one, for the neighbour
+    private SlotArena _leaves = null!;
+    private SlotArena _inner = null!;
+    private byte* _leafMemory;
+    private byte* _innerMemory;
     private byte* _root;
     private int _rootId;
-    private int _height;
+    private int _height;       // of the root; leaves are at level 0
+    private bool _memoryIsShort;
 
     // Sizes that do not fit their lane, by first page. There are hardly ever any.
     private Dictionary<long, long>? _hugePages;
 
-    private struct Step
-    {
-        internal byte* Node;
-        internal int Lane;
-    }
-
     private AreaIndex(AreaIndex other)
         : this(other.Rule, other._pageMask + 1, other._lastAddress, other._shape.Clone())
     {
-        _nodes = other._nodes.Clone();
+        (_leaves, _inner) = (other._leaves.Clone(), other._inner.Clone());
         (_bottom, _rootId, _height, AreaCount) = (other._bottom, other._rootId, other._height, other.AreaCount);
         _hugePages = other._hugePages is null ? null : new(other._hugePages);
-        _root = At(_rootId);
-        PlacePaths();
+        _memoryIsShort = other._memoryIsShort;
+        FindMemory();
+        PlaceCursors();
     }
-
-    /// <summary>The first page of the area moved to.</summary>
-    private long AreaStart => WideNode.Starts(_path->Node)[_path->Lane];
-
-    /// <summary>The length of the area moved to.</summary>
-    private long AreaPages => PagesOf(_path->Node, _path->Lane);
 
     private void StartTree(int bottomBlock)
     {
-        _nodes = new(WideNode.Bytes, NodeUnitShift, capacity: 2 * HeightMax);
-        _rootId = _nodes.Take();
-        _root = At(_rootId);
-        WideNode.Clear(_root);
-        WideNode.Starts(_root)[0] = 0;
-        WideNode.Blocks(_root)[0] = bottomBlock;
-        PlacePaths();
+        _leaves = new(LeafNode.Bytes, NodeUnitShift, capacity: 4);
+        _inner = new(InnerNode.Bytes, NodeUnitShift, capacity: 2 * HeightMax);
+        _rootId = _inner.Take();
+        _height = 1;
+        FindMemory();
+        int leafId = _leaves.Take();
+        byte* leaf = LeafAt(leafId);
+        LeafNode.Clear(leaf);
+        LeafNode.Offsets(leaf)[0] = 0;
+        LeafNode.Blocks(leaf)[0] = bottomBlock;
+        InnerNode.Clear(_root);
+        InnerNode.Insert(_root, -1, start: 0, leafId, hole: 0);
+        PlaceCursors();
     }
 
-    private void PlacePaths()
+    private void FindMemory()
     {
-        _path = (Step*)Marshal.UnsafeAddrOfPinnedArrayElement(_paths, 0);
-        _other = _path + HeightMax;
-        MoveTo(0);
+        _leafMemory = _leaves.Base;
+        _innerMemory = _inner.Base;
+        _root = InnerAt(_rootId);
     }
 
     /// <summary>Makes sure that the next operation moves nothing in memory.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void ReserveMemory()
     {
-        if (_nodes.Spare < HeightMax || _shape.Spare < 1)
+        if (_memoryIsShort)
         {
             GrowMemory();
         }
     }
 
+    /// <summary>Notes whether what was just taken was the last that may be taken without growing.</summary>
+    private void WatchMemory() => _memoryIsShort |= _leaves.Spare < 1 || _inner.Spare < HeightMax || _shape.Spare < 1;
+
     [MethodImpl(MethodImplOptions.NoInlining)]
     private void GrowMemory()
     {
         _shape.Reserve(1);
-        _nodes.Reserve(HeightMax);
-        _root = At(_rootId);
-        MoveTo(0);   // the last path points into the old memory
+        _leaves.Reserve(1);
+        _inner.Reserve(HeightMax);
+        _memoryIsShort = false;
+        FindMemory();
+        MoveTo(0);   // the cursor points into the old memory
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private byte* At(int id) => unchecked(_nodes.Base + ((long)id << NodeUnitShift));
+    private byte* LeafAt(int id) => unchecked(_leafMemory + ((long)id << NodeUnitShift));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private long PagesOf(byte* leaf, int lane)
+    private byte* InnerAt(int id) => unchecked(_innerMemory + ((long)id << NodeUnitShift));
+
+    /// <summary>The length of an area, which starts at a page.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private long PagesOf(byte* leaf, int lane, long start)
     {
         unchecked
         {
-            int pages = WideNode.Sizes(leaf)[lane];
-            return pages != WideNode.Saturated ? pages : HugePagesAt(WideNode.Starts(leaf)[lane]);
+            int pages = LeafNode.Sizes(leaf)[lane];
+            return pages != LeafNode.Saturated ? pages : HugePagesAt(start);
         }
     }
 
@@ -105,7 +105,7 @@ internal sealed unsafe partial class AreaIndex
 
     private int SizeLane(long start, long pages)
     {
-        if (pages < WideNode.Saturated)
+        if (pages < LeafNode.Saturated)
         {
             _ = _hugePages?.Remove(start);
             return (int)pages;
@@ -113,216 +113,137 @@ internal sealed unsafe partial class AreaIndex
 
         _hugePages ??= [];
         _hugePages[start] = pages;
-        return WideNode.Saturated;
+        return LeafNode.Saturated;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static int HoleLane(long pages) => unchecked((int)Math.Min(pages, WideNode.Saturated));
+    private static int HoleLane(long pages) => unchecked((int)Math.Min(pages, LeafNode.Saturated));
 
-    /// <summary>The leaf and lane of the last entry that starts at or below a page.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private byte* LeafOf(long page, out int lane)
-    {
-        unchecked
-        {
-            byte* node = _root;
-            for (int level = _height; level > 0; level--)
-            {
-                node = At(WideNode.Children(node)[WideNode.CountAtOrBelow(node, page) - 1]);
-            }
-
-            lane = WideNode.CountAtOrBelow(node, page) - 1;
-            return node;
-        }
-    }
-
-    /// <summary>Moves to the last entry that starts at or below a page.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void MoveTo(long page)
-    {
-        unchecked
-        {
-            byte* node = _root;
-            Step* step = _path + _height;
-            for (; step > _path; step--)
-            {
-                int lane = WideNode.CountAtOrBelow(node, page) - 1;
-                step->Node = node;
-                step->Lane = lane;
-                node = At(WideNode.Children(node)[lane]);
-            }
-
-            WideNode.Prefetch(node);
-            step->Node = node;
-            step->Lane = WideNode.CountAtOrBelow(node, page) - 1;
-        }
-    }
-
-    /// <summary>Moves to an area by its first page; looks in the leaf of the last operation first.</summary>
-    /// <returns>False when no area starts there.</returns>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private bool MoveToArea(long start)
-    {
-        unchecked
-        {
-            byte* leaf = _path->Node;
-            int lane = _path->Lane;
-            if (WideNode.Starts(leaf)[lane] == start)
-            {
-                return true;   // placed just now
-            }
-
-            lane = WideNode.CountAtOrBelow(leaf, start) - 1;
-            if (lane < 0 || WideNode.Starts(leaf)[lane] != start)
-            {
-                MoveTo(start);
-                leaf = _path->Node;
-                lane = _path->Lane;
-            }
-
-            _path->Lane = lane;
-            return WideNode.Starts(leaf)[lane] == start;
-        }
-    }
-
-    /// <summary>Moves to the first area with a hole of so many pages behind it; the bottom one does not count.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private bool MoveToFirstHole(int pages)
-    {
-        unchecked
-        {
-            byte* node = _root;
-            uint mask = WideNode.HolesOfAtLeast(node, pages);
-            if (mask == 0)
-            {
-                return false;
-            }
-
-            Step* step = _path + _height;
-            for (; step > _path; step--)
-            {
-                int lane = BitOperations.TrailingZeroCount(mask);
-                step->Node = node;
-                step->Lane = lane;
-                node = At(WideNode.Children(node)[lane]);
-                mask = WideNode.HolesOfAtLeast(node, pages);
-            }
-
-            WideNode.Prefetch(node);
-            step->Node = node;
-            step->Lane = BitOperations.TrailingZeroCount(mask);
-            return true;
-        }
-    }
-
-    /// <summary>Moves on to the next area with a hole of so many pages behind it.</summary>
-    private bool MoveToNextHole(int pages)
-    {
-        for (int level = 0; level <= _height; level++)
-        {
-            Step* step = _path + level;
-            uint later = unchecked(0xffff_fffeu << step->Lane);
-            uint mask = WideNode.HolesOfAtLeast(step->Node, pages) & later;
-            if (mask == 0)
-            {
-                continue;
-            }
-
-            while (true)
-            {
-                step->Lane = BitOperations.TrailingZeroCount(mask);
-                if (step == _path)
-                {
-                    return true;
-                }
-
-                byte* node = At(WideNode.Children(step->Node)[step->Lane]);
-                (--step)->Node = node;
-                mask = WideNode.HolesOfAtLeast(node, pages);
-            }
-        }
-
-        return false;
-    }
-
-    /// <summary>Moves back to the area before with a hole of so many pages behind it; the bottom one does not count.</summary>
-    private bool MoveToPreviousHole(int pages)
-    {
-        for (int level = 0; level <= _height; level++)
-        {
-            Step* step = _path + level;
-            uint earlier = (1u << step->Lane) - 1;
-            uint mask = WideNode.HolesOfAtLeast(step->Node, pages) & earlier;
-            if (mask == 0)
-            {
-                continue;
-            }
-
-            while (true)
-            {
-                step->Lane = BitOperations.Log2(mask);
-                if (step == _path)
-                {
-                    return true;
-                }
-
-                byte* node = At(WideNode.Children(step->Node)[step->Lane]);
-                (--step)->Node = node;
-                mask = WideNode.HolesOfAtLeast(node, pages);
-            }
-        }
-
-        return false;
-    }
-
-    private void CopyPath() => new Span<Step>(_path, HeightMax).CopyTo(new(_other, HeightMax));
-
-    private void RestorePath() => new Span<Step>(_other, HeightMax).CopyTo(new(_path, HeightMax));
-
-    /// <summary>Lets <see cref="_other"/> point at the entry before the one moved to, which is the first of its leaf.</summary>
-    private void FindEntryBefore()
-    {
-        int level = 1;
-        while (_path[level].Lane == 0)
-        {
-            level++;
-        }
-
-        for (int above = _height; above >= level; above--)
-        {
-            _other[above] = _path[above];
-        }
-
-        _other[level].Lane--;
-        for (; level > 0; level--)
-        {
-            byte* node = At(WideNode.Children(_other[level].Node)[_other[level].Lane]);
-            _other[level - 1] = new() { Node = node, Lane = WideNode.Count(node) - 1 };
-        }
-    }
-
-    /// <summary>Puts an area behind the entry moved to, which gets another hole.</summary>
+    /// <summary>Puts an area behind the one moved to, which gets another hole, and moves to it.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void InsertEntry(int holeBefore, int blockBefore, long start, int size, int hole, int block)
     {
         unchecked
         {
-            if (WideNode.IsFull(_path->Node))
+            if (LeafNode.IsFull(_leaf) || start - _leafStart >= LeafNode.Unused)
             {
-                Split(0);
+                if (!MakeRoom(start))
+                {
+                    InsertFar(holeBefore, blockBefore, start, size, hole, block);
+                    return;
+                }
             }
 
-            byte* leaf = _path->Node;
-            int lane = _path->Lane;
-            int oldHole = WideNode.Holes(leaf)[lane];
-            WideNode.InsertBehind(leaf, lane, holeBefore, blockBefore, start, size, hole, block);
+            LeafNode.InsertBehind(_leaf, _lane, holeBefore, blockBefore, (int)(start - _leafStart), size, hole, block);
+            _lane++;
             AreaCount++;
+            RefreshHoles(_leaf, _above);
+        }
+    }
 
-            // Only if the hole was the largest of the leaf can the largest have changed; the bottom hole is none of them.
-            if (_height > 0 && oldHole != hole && (oldHole == WideNode.Holes(_path[1].Node)[_path[1].Lane] || oldHole < hole))
-            {
-                RefreshHoles(_path);
-            }
+    /// <summary>Splits the full leaf moved to, unless the new area is too far behind it to be one of its offsets.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private bool MakeRoom(long start)
+    {
+        if (start - _leafStart >= LeafNode.Unused)
+        {
+            return false;   // then it comes behind all areas of the leaf: its successor would be farther still
+        }
+
+        SplitLeaf();
+        return true;
+    }
+
+    /// <summary>Puts an area behind the one moved to, the last of its leaf, as the first of a new leaf.</summary>
+    private void InsertFar(int holeBefore, int blockBefore, long start, int size, int hole, int block)
+    {
+        HoleLanes.Set(LeafNode.Holes(_leaf), _lane, holeBefore);
+        LeafNode.Blocks(_leaf)[_lane] = blockBefore;
+        RefreshHoles(_leaf, _above);
+        AddLeafBehind(start);
+        LeafNode.Offsets(_leaf)[0] = 0;
+        LeafNode.Sizes(_leaf)[0] = (ushort)size;
+        LeafNode.Holes(_leaf)[0] = (ushort)hole;
+        LeafNode.Blocks(_leaf)[0] = block;
+        AreaCount++;
+        RefreshHoles(_leaf, _above);
+    }
+
+    /// <summary>Adds an empty leaf behind the one of the cursor and moves to its first lane.</summary>
+    private void AddLeafBehind(long start)
+    {
+        if (InnerNode.IsFull(_above[1].Node))
+        {
+            SplitInner(1);
+        }
+
+        int id = _leaves.Take();
+        byte* fresh = LeafAt(id);
+        LeafNode.Clear(fresh);
+        InnerNode.Insert(_above[1].Node, _above[1].Lane, start, id, hole: 0);
+        _above[1].Lane++;
+        _leaf = fresh;
+        (_leafStart, _lane) = (start, 0);
+        WatchMemory();
+    }
+
+    /// <summary>Splits the full leaf of the cursor; the cursor stays at its area.</summary>
+    private void SplitLeaf()
+    {
+        byte* leaf = _leaf;
+        long leafStart = _leafStart;
+        int lane = _lane;
+        int firstMoved = lane == LeafNode.Lanes - 1 ? AppendSplit : LeafNode.Lanes / 2;
+        int offset = LeafNode.Offsets(leaf)[firstMoved];
+        AddLeafBehind(leafStart + offset);
+        LeafNode.Move(leaf, firstMoved, LeafNode.Lanes - firstMoved, _leaf, 0, offset);
+        Step* parent = _above + 1;
+        HoleLanes.Set(InnerNode.Holes(parent->Node), parent->Lane, LeafNode.LargestHole(_leaf));
+        HoleLanes.Set(InnerNode.Holes(parent->Node), parent->Lane - 1, LeafNode.LargestHole(leaf));
+        if (lane >= firstMoved)
+        {
+            _lane = lane - firstMoved;
+            return;
+        }
+
+        parent->Lane--;
+        _leaf = leaf;
+        (_leafStart, _lane) = (leafStart, lane);
+    }
+
+    /// <summary>Splits the full inner node of the cursor at a level; the cursor goes on to the same child.</summary>
+    private void SplitInner(int level)
+    {
+        Step* step = _above + level;
+        byte* node = step->Node;
+        if (level == _height)
+        {
+            int rootId = _inner.Take();
+            byte* root = InnerAt(rootId);
+            InnerNode.Clear(root);
+            InnerNode.Insert(root, -1, InnerNode.Starts(node)[0], _rootId, InnerNode.LargestHole(node));
+            _rootId = rootId;
+            _root = root;
+            _height++;
+            step[1] = new() { Node = root, Lane = 0 };
+        }
+        else if (InnerNode.IsFull(step[1].Node))
+        {
+            SplitInner(level + 1);
+        }
+
+        int firstMoved = step->Lane == InnerNode.Lanes - 1 ? AppendSplit : InnerNode.Lanes / 2;
+        int id = _inner.Take();
+        byte* fresh = InnerAt(id);
+        InnerNode.Clear(fresh);
+        InnerNode.Move(node, firstMoved, InnerNode.Lanes - firstMoved, fresh, 0);
+        HoleLanes.Set(InnerNode.Holes(step[1].Node), step[1].Lane, InnerNode.LargestHole(node));
+        InnerNode.Insert(step[1].Node, step[1].Lane, InnerNode.Starts(fresh)[0], id, InnerNode.LargestHole(fresh));
+        if (step->Lane >= firstMoved)
+        {
+            step->Node = fresh;
+            step->Lane -= firstMoved;
+            step[1].Lane++;
         }
     }
 
@@ -330,110 +251,88 @@ internal sealed unsafe partial class AreaIndex
     private void Append(long start, long holeStart, long holeEnd, int block)
     {
         ReserveMemory();
-        MoveTo(WideNode.Unused - 1);
-        byte* leaf = _path->Node;
-        int lane = _path->Lane;
-        InsertEntry(WideNode.Holes(leaf)[lane], WideNode.Blocks(leaf)[lane], start, SizeLane(start, holeStart - start),
+        MoveTo(InnerNode.Unused - 1);
+        InsertEntry(LeafNode.Holes(_leaf)[_lane], LeafNode.Blocks(_leaf)[_lane], start, SizeLane(start, holeStart - start),
             HoleLane(holeEnd - holeStart), block);
     }
 
     /// <summary>Makes the largest holes right from a leaf up.</summary>
-    private void RefreshHoles(Step* path)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void RefreshHoles(byte* leaf, Step* above)
     {
         unchecked
         {
-            for (int level = 0; level < _height; level++)
+            int largest = LeafNode.LargestHole(leaf);
+            Step parent = above[1];
+            if (InnerNode.Holes(parent.Node)[parent.Lane] != largest)
             {
-                int largest = WideNode.LargestHole(path[level].Node);
-                Step above = path[level + 1];
-                if (WideNode.Holes(above.Node)[above.Lane] == largest)
+                HoleLanes.Set(InnerNode.Holes(parent.Node), parent.Lane, largest);
+                RefreshHolesAbove(above);
+            }
+        }
+    }
+
+    private void RefreshHolesAbove(Step* above)
+    {
+        unchecked
+        {
+            for (int level = 1; level < _height; level++)
+            {
+                int largest = InnerNode.LargestHole(above[level].Node);
+                Step parent = above[level + 1];
+                if (InnerNode.Holes(parent.Node)[parent.Lane] == largest)
                 {
                     return;
                 }
 
-                WideNode.SetHole(above.Node, above.Lane, largest);
+                HoleLanes.Set(InnerNode.Holes(parent.Node), parent.Lane, largest);
             }
         }
     }
 
     /// <summary>Makes the largest holes right after one of the leaf grew.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void RaiseHoles(Step* path, int hole)
+    private void RaiseHoles(int hole)
     {
         unchecked
         {
             for (int level = 1; level <= _height; level++)
             {
-                Step above = path[level];
-                if (WideNode.Holes(above.Node)[above.Lane] >= hole)
+                Step above = _above[level];
+                if (InnerNode.Holes(above.Node)[above.Lane] >= hole)
                 {
                     return;
                 }
 
-                WideNode.SetHole(above.Node, above.Lane, hole);
+                HoleLanes.Set(InnerNode.Holes(above.Node), above.Lane, hole);
             }
         }
     }
 
-    /// <summary>Splits the full node of the path at a level; the path goes on to the same entry.</summary>
-    private void Split(int level)
-    {
-        Step* step = _path + level;
-        byte* node = step->Node;
-        if (level == _height)
-        {
-            int rootId = _nodes.Take();
-            byte* root = At(rootId);
-            WideNode.Clear(root);
-            WideNode.Starts(root)[0] = WideNode.Starts(node)[0];
-            WideNode.Children(root)[0] = _rootId;
-            WideNode.Holes(root)[0] = WideNode.LargestHole(node);
-            _rootId = rootId;
-            _root = root;
-            _height++;
-            step[1] = new() { Node = root, Lane = 0 };
-        }
-        else if (WideNode.IsFull(step[1].Node))
-        {
-            Split(level + 1);
-        }
-
-        int firstMoved = step->Lane == WideNode.Lanes - 1 ? AppendSplit : WideNode.Lanes / 2;
-        int freshId = _nodes.Take();
-        byte* fresh = At(freshId);
-        WideNode.Clear(fresh);
-        WideNode.SplitInto(node, firstMoved, fresh);
-        WideNode.InsertBehind(step[1].Node, step[1].Lane, WideNode.LargestHole(node), blockBefore: 0,
-            WideNode.Starts(fresh)[0], freshId, WideNode.LargestHole(fresh), block: 0);
-        if (step->Lane >= firstMoved)
-        {
-            step->Node = fresh;
-            step->Lane = step->Lane - firstMoved;
-            step[1].Lane++;
-        }
-    }
-
-    /// <summary>Removes the entry moved to, which is the first of its leaf and not the first of all.</summary>
+    /// <summary>Removes the area moved to, which is the first of its leaf and not the first of all.</summary>
     private void RemoveFirstOfLeaf()
     {
-        WideNode.Remove(_path->Node, 0);
-        RefreshHoles(_path);
-        if (WideNode.Starts(_path->Node)[0] != WideNode.Unused)
+        int next = LeafNode.Offsets(_leaf)[1];
+        LeafNode.RemoveBehind(_leaf, lane: -1, holeBefore: 0, blockBefore: 0);
+        RefreshHoles(_leaf, _above);
+        if (next != LeafNode.Unused)
         {
-            RefreshFirstStart(0);
+            LeafNode.Rebase(_leaf, next);
+            _leafStart += next;
+            TellStart(1, _leafStart);
         }
 
         ShrinkIfFew();
     }
 
-    /// <summary>Tells the nodes above that the node of the path at a level begins elsewhere now.</summary>
-    private void RefreshFirstStart(int level)
+    /// <summary>Writes where the child of the cursor at a level begins, and all nodes above that begin with it.</summary>
+    private void TellStart(int level, long start)
     {
-        for (; level < _height; level++)
+        for (; level <= _height; level++)
         {
-            Step above = _path[level + 1];
-            WideNode.Starts(above.Node)[above.Lane] = WideNode.Starts(_path[level].Node)[0];
-            if (above.Lane != 0)
+            Step step = _above[level];
+            InnerNode.Starts(step.Node)[step.Lane] = start;
+            if (step.Lane != 0)
             {
                 return;
             }
@@ -443,82 +342,140 @@ internal sealed unsafe partial class AreaIndex
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void ShrinkIfFew()
     {
-        if (_height > 0 && unchecked(WideNode.Starts(_path->Node)[FewEntries - 1]) == WideNode.Unused && Shrink(0))
+        if (unchecked(LeafNode.Offsets(_leaf)[FewEntries - 1]) == LeafNode.Unused)
         {
-            MoveTo(0);   // the node of the path may be gone
+            ShrinkLeaf();
         }
     }
 
-    /// <summary>Joins the node of the path at a level with a neighbour that has room, or drops it when it is empty.</summary>
-    /// <returns>Whether it did.</returns>
-    private bool Shrink(int level)
+    /// <summary>Joins the leaf of the cursor with a neighbour that has room, or drops it when it is empty.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void ShrinkLeaf()
     {
-        byte* node = _path[level].Node;
-        byte* parent = _path[level + 1].Node;
-        int lane = _path[level + 1].Lane;
-        int count = WideNode.Count(node);
+        int count = LeafNode.Count(_leaf);
+        if (count % 4 != 3 && count != 0)
+        {
+            return;   // asked at the last removal, or soon
+        }
+
+        byte* parent = _above[1].Node;
+        int lane = _above[1].Lane;
         int dropped;
         if (count == 0)
         {
             dropped = lane;
         }
-        else if (lane + 1 < WideNode.Count(parent) && TryJoin(parent, lane))
+        else if (lane + 1 < InnerNode.Count(parent) && TryJoinLeaves(parent, lane))
         {
             dropped = lane + 1;
         }
-        else if (lane > 0 && TryJoin(parent, lane - 1))
+        else if (lane > 0 && TryJoinLeaves(parent, lane - 1))
         {
             dropped = lane;
         }
         else
         {
-            return false;
+            return;
         }
 
-        _nodes.Return(WideNode.Children(parent)[dropped]);
-        WideNode.Remove(parent, dropped);
-        int left = WideNode.Count(parent);
-        if (level + 1 == _height)
+        _leaves.Return(InnerNode.Children(parent)[dropped]);
+        DropChild(1, dropped);
+        MoveTo(0);   // the leaf of the cursor may be gone
+    }
+
+    /// <summary>Takes a child out of the node of the cursor at a level, and joins that one with a neighbour if it has few.</summary>
+    private void DropChild(int level, int dropped)
+    {
+        byte* node = _above[level].Node;
+        InnerNode.Remove(node, dropped);
+        int left = InnerNode.Count(node);
+        if (level == _height)
         {
-            if (left == 1)
+            if (left == 1 && _height > 1)
             {
-                int child = WideNode.Children(parent)[0];
-                _nodes.Return(_rootId);
-                _rootId = child;
-                _root = At(child);
+                _inner.Return(_rootId);
+                _rootId = InnerNode.Children(node)[0];
+                _root = InnerAt(_rootId);
                 _height--;
             }
 
-            return true;
+            return;
         }
 
         if (dropped == 0 && left != 0)
         {
-            RefreshFirstStart(level + 1);
+            TellStart(level + 1, InnerNode.Starts(node)[0]);
         }
 
         if (left < FewEntries)
         {
-            _ = Shrink(level + 1);
+            ShrinkInner(level, left);
+        }
+    }
+
+    private void ShrinkInner(int level, int count)
+    {
+        byte* parent = _above[level + 1].Node;
+        int lane = _above[level + 1].Lane;
+        int dropped;
+        if (count == 0)
+        {
+            dropped = lane;
+        }
+        else if (lane + 1 < InnerNode.Count(parent) && TryJoinInner(parent, lane))
+        {
+            dropped = lane + 1;
+        }
+        else if (lane > 0 && TryJoinInner(parent, lane - 1))
+        {
+            dropped = lane;
+        }
+        else
+        {
+            return;
         }
 
+        _inner.Return(InnerNode.Children(parent)[dropped]);
+        DropChild(level + 1, dropped);
+    }
+
+    /// <summary>Moves the areas of the leaf behind a lane into the leaf of the lane, if they are few together.</summary>
+    private bool TryJoinLeaves(byte* parent, int lane)
+    {
+        byte* lower = LeafAt(InnerNode.Children(parent)[lane]);
+        byte* upper = LeafAt(InnerNode.Children(parent)[lane + 1]);
+        int lowerCount = LeafNode.Count(lower);
+        int upperCount = LeafNode.Count(upper);
+        long apart = InnerNode.Starts(parent)[lane + 1] - InnerNode.Starts(parent)[lane];
+        if (lowerCount + upperCount > JoinedEntries || apart + LeafNode.Offsets(upper)[upperCount - 1] >= LeafNode.Unused)
+        {
+            return false;
+        }
+
+        LeafNode.Move(upper, 0, upperCount, lower, lowerCount, -(int)apart);
+        JoinHoles(parent, lane);
         return true;
     }
 
-    /// <summary>Moves the entries of the child behind a lane into the child of the lane, if they are few together.</summary>
-    private bool TryJoin(byte* parent, int lane)
+    private bool TryJoinInner(byte* parent, int lane)
     {
-        byte* lower = At(WideNode.Children(parent)[lane]);
-        byte* upper = At(WideNode.Children(parent)[lane + 1]);
-        int lowerCount = WideNode.Count(lower);
-        int upperCount = WideNode.Count(upper);
+        byte* lower = InnerAt(InnerNode.Children(parent)[lane]);
+        byte* upper = InnerAt(InnerNode.Children(parent)[lane + 1]);
+        int lowerCount = InnerNode.Count(lower);
+        int upperCount = InnerNode.Count(upper);
         if (lowerCount + upperCount > JoinedEntries)
         {
             return false;
         }
 
-        WideNode.Join(lower, lowerCount, upper, upperCount);
-        WideNode.SetHole(parent, lane, Math.Max(WideNode.Holes(parent)[lane], WideNode.Holes(parent)[lane + 1]));
+        InnerNode.Move(upper, 0, upperCount, lower, lowerCount);
+        JoinHoles(parent, lane);
         return true;
+    }
+
+    private static void JoinHoles(byte* parent, int lane)
+    {
+        ushort* holes = InnerNode.Holes(parent);
+        HoleLanes.Set(holes, lane, Math.Max(holes[lane], holes[lane + 1]));
     }
 }

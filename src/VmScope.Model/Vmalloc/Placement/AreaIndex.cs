@@ -10,7 +10,7 @@ namespace VmScope.Vmalloc;
 /// <remarks>
 /// <para>
 /// Areas and holes tile the address space, so one entry per area, with the pages of the hole behind it, says all. The
-/// entries are the leaves of a tree of wide nodes (<see cref="WideNode"/>) that is searched by address and by hole size
+/// entries are the leaves of a tree of wide nodes (<see cref="InnerNode"/>, <see cref="LeafNode"/>) that is searched by address and by hole size
 /// with vector instructions. Beside it stands the kernel's own red-black tree of holes (<see cref="BlockShapeTree"/>),
 /// kept for its shape alone: page-aligned requests never look at it, requests whose answer depends on the shape follow
 /// a few of its links (AreaIndex.Search.cs explains why those suffice).
@@ -79,7 +79,7 @@ internal sealed unsafe partial class AreaIndex : IFreeSpace
     internal int AreaCount { get; private set; }
 
     /// <summary>The bytes of memory in use, at their highest so far.</summary>
-    internal long UsedBytes => _nodes.UsedBytes + _shape.UsedBytes;
+    internal long UsedBytes => _leaves.UsedBytes + _inner.UsedBytes + _shape.UsedBytes;
 
     /// <summary>Makes the space around areas that existed before the allocator: the gaps enter in ascending order.</summary>
     /// <exception cref="ArgumentException">The areas are not ascending, or not made of pages.</exception>
@@ -136,7 +136,7 @@ internal sealed unsafe partial class AreaIndex : IFreeSpace
             {
                 if (page + pages > (long)(windowEnd >> _pageShift))
                 {
-                    _knownPages = WideNode.Saturated;
+                    _knownPages = LeafNode.Saturated;
                     address = 0;
                     return false;
                 }
@@ -213,7 +213,7 @@ internal sealed unsafe partial class AreaIndex : IFreeSpace
                 return false;
             }
 
-            sizeBytes = (ulong)PagesOf(_path->Node, _path->Lane) << _pageShift;
+            sizeBytes = (ulong)PagesOf(_leaf, _lane, page) << _pageShift;
             Free();
             return true;
         }
@@ -225,9 +225,9 @@ internal sealed unsafe partial class AreaIndex : IFreeSpace
         unchecked
         {
             long page = (long)(address >> _pageShift);
-            byte* leaf = LeafOf(page, out int lane);
-            long start = WideNode.Starts(leaf)[lane];
-            long pages = PagesOf(leaf, lane);
+            byte* leaf = LeafOf(page, out long leafStart, out int lane);
+            long start = leafStart + LeafNode.Offsets(leaf)[lane];
+            long pages = PagesOf(leaf, lane, start);
             area = new((ulong)start << _pageShift, (ulong)(start + pages) << _pageShift);
             return page - start < pages;
         }

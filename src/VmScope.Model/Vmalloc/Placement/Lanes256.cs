@@ -4,7 +4,7 @@ using System.Runtime.Intrinsics;
 
 namespace VmScope.Vmalloc;
 
-/// <summary>What a <see cref="WideNode"/> asks of its lanes, 32 bytes at a time.</summary>
+/// <summary>What a node asks of its lanes, 32 bytes at a time.</summary>
 internal static unsafe class Lanes256
 {
     internal static bool IsSupported
@@ -20,7 +20,7 @@ internal static unsafe class Lanes256
         {
             Vector256<long> limit = Vector256.Create(value);
             uint mask = 0;
-            for (int lane = 0; lane < WideNode.Lanes; lane += 4)
+            for (int lane = 0; lane < InnerNode.Lanes; lane += 4)
             {
                 mask |= Vector256.GreaterThan(Vector256.LoadAligned(lanes + lane), limit).ExtractMostSignificantBits() << lane;
             }
@@ -30,85 +30,73 @@ internal static unsafe class Lanes256
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal static uint AtLeast(int* lanes, int value)
+    internal static int CountUpTo(int* lanes, int value)
     {
         unchecked
         {
-            Vector256<int> tooSmall = Vector256.Create(value - 1);
-            uint mask0 = Vector256.GreaterThan(Vector256.LoadAligned(lanes), tooSmall).ExtractMostSignificantBits();
-            uint mask1 = Vector256.GreaterThan(Vector256.LoadAligned(lanes + 8), tooSmall).ExtractMostSignificantBits();
-            uint mask2 = Vector256.GreaterThan(Vector256.LoadAligned(lanes + 16), tooSmall).ExtractMostSignificantBits();
-            uint mask3 = Vector256.GreaterThan(Vector256.LoadAligned(lanes + 24), tooSmall).ExtractMostSignificantBits();
-            return mask0 | (mask1 << 8) | (mask2 << 16) | (mask3 << 24);
-        }
-    }
-
-    // The lanes are read one place off, from the end on, so that nothing is read that was written already.
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    internal static void InsertBehind(byte* node, int lane, int holeBefore, int blockBefore, long start, int size, int hole, int block)
-    {
-        unchecked
-        {
-            long* starts = WideNode.Starts(node);
-            Vector256<long> last = Vector256.Create((long)lane);
-            for (int at = WideNode.Lanes - 4; at >= 4; at -= 4)
-            {
-                Vector256<long> moves = Vector256.GreaterThan(Vector256<long>.Indices + Vector256.Create((long)at), last);
-                Vector256.ConditionalSelect(moves, Vector256.Load(starts + at - 1), Vector256.LoadAligned(starts + at)).StoreAligned(starts + at);
-            }
-
-            for (int at = 3; at > lane; at--)
-            {
-                starts[at] = starts[at - 1];   // what lies before the first lane is not ours
-            }
-
-            starts[lane + 1] = start;
-            InsertLane(WideNode.Sizes(node), lane, size);
-            InsertLane(WideNode.Blocks(node), lane, block);
-            InsertLane(WideNode.Holes(node), lane, hole);
-            WideNode.Blocks(node)[lane] = blockBefore;
-            WideNode.Holes(node)[lane] = holeBefore;
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    internal static void RemoveBehind(byte* node, int lane, int holeBefore, int blockBefore)
-    {
-        unchecked
-        {
-            long* starts = WideNode.Starts(node);
-            Vector256<long> last = Vector256.Create((long)lane);
-            for (int at = 0; at < WideNode.Lanes - 4; at += 4)
-            {
-                Vector256<long> moves = Vector256.GreaterThan(Vector256<long>.Indices + Vector256.Create((long)at), last);
-                Vector256.ConditionalSelect(moves, Vector256.Load(starts + at + 1), Vector256.LoadAligned(starts + at)).StoreAligned(starts + at);
-            }
-
-            for (int at = Math.Max(lane + 1, WideNode.Lanes - 4); at < WideNode.Lanes - 1; at++)
-            {
-                starts[at] = starts[at + 1];
-            }
-
-            starts[WideNode.Lanes - 1] = WideNode.Unused;
-            RemoveLane(WideNode.Sizes(node), lane);
-            RemoveLane(WideNode.Blocks(node), lane);
-            RemoveLane(WideNode.Holes(node), lane);
-            if (lane >= 0)
-            {
-                WideNode.Blocks(node)[lane] = blockBefore;
-                WideNode.Holes(node)[lane] = holeBefore;
-            }
+            Vector256<int> limit = Vector256.Create(value);
+            uint mask0 = Vector256.GreaterThan(Vector256.LoadAligned(lanes), limit).ExtractMostSignificantBits();
+            uint mask1 = Vector256.GreaterThan(Vector256.LoadAligned(lanes + 8), limit).ExtractMostSignificantBits();
+            uint mask2 = Vector256.GreaterThan(Vector256.LoadAligned(lanes + 16), limit).ExtractMostSignificantBits();
+            uint mask3 = Vector256.GreaterThan(Vector256.LoadAligned(lanes + 24), limit).ExtractMostSignificantBits();
+            return BitOperations.TrailingZeroCount(mask0 | (mask1 << 8) | (mask2 << 16) | (mask3 << 24));
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void InsertLane(int* lanes, int lane, int value)
+    internal static uint AtLeast(ushort* lanes, int value)
     {
         unchecked
         {
-            // Reading one lane before the first meets the array in front, and the lane read is not kept.
+            // Such machines compare signed words only; of two words the larger one tells as much.
+            Vector256<ushort> wanted = Vector256.Create((ushort)value);
+            Vector256<ushort> low = Vector256.LoadAligned(lanes);
+            Vector256<ushort> high = Vector256.LoadAligned(lanes + 16);
+            uint lowMask = Vector256.Equals(Vector256.Max(low, wanted), low).ExtractMostSignificantBits();
+            return lowMask | (Vector256.Equals(Vector256.Max(high, wanted), high).ExtractMostSignificantBits() << 16);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    internal static void InsertBehind(byte* leaf, int lane, int holeBefore, int blockBefore, int offset, int size, int hole, int block)
+    {
+        unchecked
+        {
+            Open(LeafNode.Offsets(leaf), lane, offset);
+            Open(LeafNode.Sizes(leaf), lane, size);
+            Open(LeafNode.Holes(leaf), lane, hole);
+            Open(LeafNode.Blocks(leaf), lane, block);
+            LeafNode.Holes(leaf)[lane] = (ushort)holeBefore;
+            LeafNode.Blocks(leaf)[lane] = blockBefore;
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    internal static void RemoveBehind(byte* leaf, int lane, int holeBefore, int blockBefore)
+    {
+        unchecked
+        {
+            Close(LeafNode.Offsets(leaf), lane, LeafNode.Unused);
+            Close(LeafNode.Sizes(leaf), lane);
+            Close(LeafNode.Holes(leaf), lane);
+            Close(LeafNode.Blocks(leaf), lane, 0);
+            if (lane >= 0)
+            {
+                LeafNode.Holes(leaf)[lane] = (ushort)holeBefore;
+                LeafNode.Blocks(leaf)[lane] = blockBefore;
+            }
+        }
+    }
+
+    // Lanes behind the given one move up. They are read one place off, from the end on, so that nothing is read that was
+    // written already. What is read in front of the first lane is not kept.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Open(int* lanes, int lane, int value)
+    {
+        unchecked
+        {
             Vector256<int> last = Vector256.Create(lane);
-            for (int at = WideNode.Lanes - 8; at >= 0; at -= 8)
+            for (int at = LeafNode.Lanes - 8; at >= 0; at -= 8)
             {
                 Vector256<int> moves = Vector256.GreaterThan(Vector256<int>.Indices + Vector256.Create(at), last);
                 Vector256.ConditionalSelect(moves, Vector256.Load(lanes + at - 1), Vector256.LoadAligned(lanes + at)).StoreAligned(lanes + at);
@@ -119,23 +107,53 @@ internal static unsafe class Lanes256
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void RemoveLane(int* lanes, int lane)
+    private static void Open(ushort* words, int lane, int value)
+    {
+        unchecked
+        {
+            short* lanes = (short*)words;
+            Vector256<short> last = Vector256.Create((short)lane);
+            for (int at = LeafNode.Lanes - 16; at >= 0; at -= 16)
+            {
+                Vector256<short> moves = Vector256.GreaterThan(Vector256<short>.Indices + Vector256.Create((short)at), last);
+                Vector256.ConditionalSelect(moves, Vector256.Load(lanes + at - 1), Vector256.LoadAligned(lanes + at)).StoreAligned(lanes + at);
+            }
+
+            lanes[lane + 1] = (short)value;
+        }
+    }
+
+    // Lanes behind the one after the given move down. What is read behind the last lane is not kept.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Close(int* lanes, int lane, int unused)
     {
         unchecked
         {
             Vector256<int> last = Vector256.Create(lane);
-            for (int at = 0; at < WideNode.Lanes - 8; at += 8)
+            for (int at = 0; at < LeafNode.Lanes; at += 8)
             {
                 Vector256<int> moves = Vector256.GreaterThan(Vector256<int>.Indices + Vector256.Create(at), last);
                 Vector256.ConditionalSelect(moves, Vector256.Load(lanes + at + 1), Vector256.LoadAligned(lanes + at)).StoreAligned(lanes + at);
             }
 
-            for (int at = Math.Max(lane + 1, WideNode.Lanes - 8); at < WideNode.Lanes - 1; at++)
+            lanes[LeafNode.Lanes - 1] = unused;
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Close(ushort* words, int lane)
+    {
+        unchecked
+        {
+            short* lanes = (short*)words;
+            Vector256<short> last = Vector256.Create((short)lane);
+            for (int at = 0; at < LeafNode.Lanes; at += 16)
             {
-                lanes[at] = lanes[at + 1];
+                Vector256<short> moves = Vector256.GreaterThan(Vector256<short>.Indices + Vector256.Create((short)at), last);
+                Vector256.ConditionalSelect(moves, Vector256.Load(lanes + at + 1), Vector256.LoadAligned(lanes + at)).StoreAligned(lanes + at);
             }
 
-            lanes[WideNode.Lanes - 1] = 0;
+            lanes[LeafNode.Lanes - 1] = 0;
         }
     }
 }

@@ -1,13 +1,14 @@
+using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace VmScope.Vmalloc;
 
-/// <summary>What a <see cref="WideNode"/> asks of its lanes, for any machine.</summary>
+/// <summary>What a node asks of its lanes, for any machine.</summary>
 internal static unsafe class PlainLanes
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal static int CountUpTo(long* lanes, long value)
+    internal static int CountUpTo<T>(T* lanes, T value) where T : unmanaged, INumber<T>
     {
         unchecked
         {
@@ -17,78 +18,84 @@ internal static unsafe class PlainLanes
             count += lanes[count + 3] <= value ? 4 : 0;
             count += lanes[count + 1] <= value ? 2 : 0;
             count += lanes[count] <= value ? 1 : 0;
-            return count + (count == WideNode.Lanes - 1 && lanes[count] <= value ? 1 : 0);
+            return count + (count == LeafNode.Lanes - 1 && lanes[count] <= value ? 1 : 0);
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal static uint AtLeast(int* lanes, int value)
+    internal static uint AtLeast(ushort* lanes, int value)
     {
         unchecked
         {
-            Vector128<int> tooSmall = Vector128.Create(value - 1);
+            Vector128<ushort> wanted = Vector128.Create((ushort)value);
             uint mask = 0;
-            for (int lane = 0; lane < WideNode.Lanes; lane += 4)
+            for (int lane = 0; lane < LeafNode.Lanes; lane += 8)
             {
-                mask |= Vector128.GreaterThan(Vector128.LoadAligned(lanes + lane), tooSmall).ExtractMostSignificantBits() << lane;
+                Vector128<ushort> eight = Vector128.LoadAligned(lanes + lane);
+                mask |= Vector128.Equals(Vector128.Max(eight, wanted), eight).ExtractMostSignificantBits() << lane;
             }
 
             return mask;
         }
     }
 
-    internal static int Largest(int* lanes)
+    internal static int Largest(ushort* lanes)
     {
         unchecked
         {
-            Vector128<int> four = Vector128.LoadAligned(lanes);
-            for (int lane = 4; lane < WideNode.Lanes; lane += 4)
+            Vector128<ushort> eight = Vector128.LoadAligned(lanes);
+            for (int lane = 8; lane < LeafNode.Lanes; lane += 8)
             {
-                four = Vector128.Max(four, Vector128.LoadAligned(lanes + lane));
+                eight = Vector128.Max(eight, Vector128.LoadAligned(lanes + lane));
             }
 
-            return Math.Max(Math.Max(four.GetElement(0), four.GetElement(1)), Math.Max(four.GetElement(2), four.GetElement(3)));
+            Vector128<ushort> four = Vector128.Max(eight, Vector128.Shuffle(eight, Vector128.Create((ushort)4, 5, 6, 7, 0, 1, 2, 3)));
+            Vector128<ushort> two = Vector128.Max(four, Vector128.Shuffle(four, Vector128.Create((ushort)2, 3, 0, 1, 6, 7, 4, 5)));
+            return Math.Max(two.GetElement(0), two.GetElement(1));
         }
     }
 
-    internal static void InsertBehind(byte* node, int lane, int holeBefore, int blockBefore, long start, int size, int hole, int block)
+    internal static void InsertBehind(byte* leaf, int lane, int holeBefore, int blockBefore, int offset, int size, int hole, int block)
     {
-        Span<long> starts = new(WideNode.Starts(node), WideNode.Lanes);
-        starts[(lane + 1)..^1].CopyTo(starts[(lane + 2)..]);
-        starts[lane + 1] = start;
-        InsertLane(WideNode.Holes(node), lane + 1, hole);
-        InsertLane(WideNode.Sizes(node), lane + 1, size);
-        InsertLane(WideNode.Blocks(node), lane + 1, block);
-        WideNode.Holes(node)[lane] = holeBefore;
-        WideNode.Blocks(node)[lane] = blockBefore;
-    }
-
-    internal static void RemoveBehind(byte* node, int lane, int holeBefore, int blockBefore)
-    {
-        Span<long> starts = new(WideNode.Starts(node), WideNode.Lanes);
-        starts[(lane + 2)..].CopyTo(starts[(lane + 1)..]);
-        starts[^1] = WideNode.Unused;
-        RemoveLane(WideNode.Holes(node), lane + 1);
-        RemoveLane(WideNode.Sizes(node), lane + 1);
-        RemoveLane(WideNode.Blocks(node), lane + 1);
-        if (lane >= 0)
+        unchecked
         {
-            WideNode.Holes(node)[lane] = holeBefore;
-            WideNode.Blocks(node)[lane] = blockBefore;
+            Insert(LeafNode.Offsets(leaf), lane + 1, offset);
+            Insert(LeafNode.Sizes(leaf), lane + 1, (ushort)size);
+            Insert(LeafNode.Holes(leaf), lane + 1, (ushort)hole);
+            Insert(LeafNode.Blocks(leaf), lane + 1, block);
+            LeafNode.Holes(leaf)[lane] = (ushort)holeBefore;
+            LeafNode.Blocks(leaf)[lane] = blockBefore;
         }
     }
 
-    private static void InsertLane(int* lanes, int lane, int value)
+    internal static void RemoveBehind(byte* leaf, int lane, int holeBefore, int blockBefore)
     {
-        Span<int> all = new(lanes, WideNode.Lanes);
+        unchecked
+        {
+            Remove(LeafNode.Offsets(leaf), lane + 1, LeafNode.Unused);
+            Remove(LeafNode.Sizes(leaf), lane + 1, (ushort)0);
+            Remove(LeafNode.Holes(leaf), lane + 1, (ushort)0);
+            Remove(LeafNode.Blocks(leaf), lane + 1, 0);
+            if (lane >= 0)
+            {
+                LeafNode.Holes(leaf)[lane] = (ushort)holeBefore;
+                LeafNode.Blocks(leaf)[lane] = blockBefore;
+            }
+        }
+    }
+
+    /// <summary>Writes a lane; what was in it and behind moves up by one.</summary>
+    internal static void Insert<T>(T* lanes, int lane, T value) where T : unmanaged
+    {
+        Span<T> all = new(lanes, LeafNode.Lanes);
         all[lane..^1].CopyTo(all[(lane + 1)..]);
         all[lane] = value;
     }
 
-    private static void RemoveLane(int* lanes, int lane)
+    /// <summary>Drops a lane; what was behind it moves down by one.</summary>
+    internal static void Remove<T>(T* lanes, int lane, T unused) where T : unmanaged
     {
-        Span<int> all = new(lanes, WideNode.Lanes);
+        Span<T> all = new(lanes, LeafNode.Lanes);
         all[(lane + 1)..].CopyTo(all[lane..]);
-        all[^1] = 0;
+        all[^1] = unused;
     }
 }

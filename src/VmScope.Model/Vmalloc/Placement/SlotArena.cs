@@ -90,7 +90,7 @@ internal sealed unsafe class SlotArena
 
     private void Resize(int capacity)
     {
-        long bytes = ((long)capacity * _slotBytes) + AlignmentBytes;
+        long bytes = ((long)capacity * _slotBytes) + (2 * AlignmentBytes);   // vectors may be read past the last slot
         if (bytes > Array.MaxLength)
         {
             throw new InvalidOperationException($"{capacity} slots of {_slotBytes} bytes do not fit one array");

@@ -172,6 +172,36 @@ public class AreaIndexTests
         run.CompareTrees();
     }
 
+    /// <summary>Areas farther apart than a leaf can span, and sizes and holes around what its lanes can hold.</summary>
+    [Theory]
+    [InlineData(1, 301)]
+    [InlineData(2, 302)]
+    [InlineData(40, 303)]
+    public void Areas_all_over_a_wide_address_space_are_exact(int clusters, int seed)
+    {
+        Random random = new(seed);
+        Comparison run = new(FreeSearchRule.PaddedAbovePage, Page, ModulesAbove, seed);
+        ulong[] starts = [.. Enumerable.Range(0, clusters).Select(_ => (ulong)random.NextInt64() & ~(Page - 1))];
+        for (int step = 0; step < 4000; step++)
+        {
+            ulong pages = random.Next(6) switch
+            {
+                0 => (ulong)random.Next(65_530, 65_540),
+                1 => (ulong)random.NextInt64(1L << 32),
+                _ => (ulong)random.Next(1, 40),
+            };
+            ulong start = starts[random.Next(clusters)] + (Page * (ulong)random.NextInt64(1L << random.Next(1, 34)));
+            run.PlaceOrFree(step % 1000 < 600, pages * Page, random.Next(4) == 0 ? Page << random.Next(20) : 1, start, 0xffff_f000_0000_0000);
+            if (step % 50 == 0)
+            {
+                run.CompareTrees();
+            }
+        }
+
+        run.FreeAll();
+        run.CompareTrees();
+    }
+
     [Fact]
     public void A_copy_lives_on_its_own()
     {
@@ -324,6 +354,18 @@ public class AreaIndexTests
             else
             {
                 Refused++;
+            }
+        }
+
+        internal void PlaceOrFree(bool place, ulong size, ulong align, ulong from, ulong end)
+        {
+            if (place || _areas.Count == 0)
+            {
+                Place(size, align, from, end);
+            }
+            else
+            {
+                FreeSome();
             }
         }
 
