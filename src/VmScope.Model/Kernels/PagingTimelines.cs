@@ -18,6 +18,7 @@ public enum DirectMapRule
 /// <param name="SupportsNoExecute">Whether the kernel uses the no-execute bit where it can.</param>
 /// <param name="DirectMapNoExecute">Whether the direct map is mapped no-execute.</param>
 /// <param name="NocacheBits">The cache bits of an uncached mapping.</param>
+/// <param name="IoremapBits">The cache bits of ioremap.</param>
 /// <param name="RangeFlushPagesMax">Up to how many pages a range is flushed page by page; 0 when a range always flushes everything.</param>
 /// <param name="SwapperAtFixedPlace">Physical address of swapper_pg_dir where it is fixed; otherwise null.</param>
 /// <param name="CopiesKernelEntriesOnFault">Whether a process's directory learns of new kernel tables by a fault.</param>
@@ -27,6 +28,7 @@ public sealed record PagingFacts(
     bool SupportsNoExecute,
     bool DirectMapNoExecute,
     ulong NocacheBits,
+    ulong IoremapBits,
     int RangeFlushPagesMax,
     ulong? SwapperAtFixedPlace,
     bool CopiesKernelEntriesOnFault,
@@ -56,6 +58,12 @@ public static class PagingTimelines
         new(new(2, 4), "include/asm-i386/pgtable.h, _PAGE_PCD, 2.4.22; 2.6.24", 0x10UL),
         new(new(2, 6, 26), "arch/x86/include/asm/pgtable_types.h, __PAGE_KERNEL_NOCACHE, 6.1: PCD and PWT (first release UNVERIFIED)", 0x18UL));
 
+    /// <summary>The cache bits of ioremap: none while the MTRRs decided alone, then strong, then what they may weaken (UC-).</summary>
+    public static Timeline<ulong> IoremapBits { get; } = new(
+        new(new(2, 4), "include/asm-i386/io.h, ioremap(): no flags; arch/i386/mm/ioremap.c, __ioremap(), 2.4.22", 0UL),
+        new(new(2, 6, 25), "UNVERIFIED: include/asm-x86/io_32.h, ioremap() is ioremap_nocache(), which is PCD and PWT", 0x18UL),
+        new(new(2, 6, 26), "arch/x86/mm/ioremap.c, ioremap(), _PAGE_CACHE_MODE_UC_MINUS: PCD alone; 6.1 and its own dump (first release UNVERIFIED)", 0x10UL));
+
     /// <summary>Up to how many pages a range is flushed page by page.</summary>
     public static Timeline<int> RangeFlushPagesMax { get; } = new(
         new(new(2, 4), "include/asm-i386/pgalloc.h, flush_tlb_all() for vmalloc, 2.4.22", 0),
@@ -83,6 +91,7 @@ public static class PagingTimelines
         SupportsNoExecute.At(version),
         DirectMapNoExecute.At(version),
         NocacheBits.At(version),
+        IoremapBits.At(version),
         RangeFlushPagesMax.At(version),
         SwapperAtFixedPlace.At(version),
         CopiesKernelEntriesOnFault.At(version),

@@ -226,7 +226,8 @@ public sealed partial class BootedMachine
     {
         foreach (Region region in Layout.Regions)
         {
-            if (Is64Bit || region.Kind is not (RegionKind.Pkmap or RegionKind.Fixmap))
+            // x86-64 has the tables of its fixmap in the kernel image; here they are taken like all others.
+            if (region.Kind is not (RegionKind.Pkmap or RegionKind.Fixmap) || (Is64Bit && region.Name != "fixmap"))
             {
                 continue;
             }

@@ -7,12 +7,13 @@ namespace VmScope.Paging;
 /// <summary>Flag values of the kernel's own mappings, after what the processor and the kernel support.</summary>
 /// <param name="Data">PAGE_KERNEL: vmalloc, the direct map, kmap.</param>
 /// <param name="Text">PAGE_KERNEL_EXEC: modules.</param>
-/// <param name="Device">PAGE_KERNEL_NOCACHE: ioremap.</param>
+/// <param name="Device">PAGE_KERNEL_NOCACHE: devices in the fixmap.</param>
+/// <param name="Ioremap">What ioremap maps with.</param>
 /// <param name="ReadOnly">PAGE_KERNEL_RO.</param>
 /// <param name="ReadOnlyText">PAGE_KERNEL_ROX: the kernel's text.</param>
 /// <param name="DirectMap">The direct map, which older kernels leave executable.</param>
 public readonly record struct KernelPageFlags(
-    ulong Data, ulong Text, ulong Device, ulong ReadOnly, ulong ReadOnlyText, ulong DirectMap)
+    ulong Data, ulong Text, ulong Device, ulong Ioremap, ulong ReadOnly, ulong ReadOnlyText, ulong DirectMap)
 {
     /// <summary>Works the values out.</summary>
     /// <param name="facts">What the kernel does.</param>
@@ -27,6 +28,7 @@ public readonly record struct KernelPageFlags(
             writable | noExecute,
             writable,
             writable | noExecute | facts.NocacheBits,
+            writable | noExecute | facts.IoremapBits,
             common | noExecute,
             common,
             writable | (facts.DirectMapNoExecute ? noExecute : 0));

@@ -316,7 +316,7 @@ public sealed partial class VmallocMemory
             bool fits = large != 0 && size - offset >= large && Align.IsAligned(at, large) && Align.IsAligned(physical + offset, large);
             if (fits && CanHoldLarge(new VirtualAddress(at), largeLevel))
             {
-                if (!_tables.Mapper.TryMap(_tables.Root, new VirtualAddress(at), new PhysicalAddress(physical + offset), largeLevel, _tables.Flags.Device, log?.Entries))
+                if (!_tables.Mapper.TryMap(_tables.Root, new VirtualAddress(at), new PhysicalAddress(physical + offset), largeLevel, _tables.Flags.Ioremap, log?.Entries))
                 {
                     return false;
                 }
@@ -326,7 +326,7 @@ public sealed partial class VmallocMemory
             }
 
             ulong until = large == 0 ? size : Math.Min(size, offset + (large - (at & (large - 1))));
-            if (!_tables.Mapper.TryMapRun(_tables.Root, new VirtualAddress(at), new PhysicalAddress(physical + offset), (until - offset) / _pageBytes, _tables.PageLevel, _tables.Flags.Device, log?.Entries))
+            if (!_tables.Mapper.TryMapRun(_tables.Root, new VirtualAddress(at), new PhysicalAddress(physical + offset), (until - offset) / _pageBytes, _tables.PageLevel, _tables.Flags.Ioremap, log?.Entries))
             {
                 return false;
             }

@@ -127,6 +127,57 @@ public partial class MachineReportTests
         Assert.StartsWith("---[ User Space ]---\n0x0000000000000000-0xffff800000000000    16777088T                               pgd\n---[ Kernel Space ]---\n", dump, StringComparison.Ordinal);
     }
 
+    /// <summary>Every form the lines have had, each by the source of its time; the last field is the line of an ioremap of 4 KiB.</summary>
+    [Theory]
+    [InlineData("i386 2.6.32", "0x00000000-0xc0000000           3G                           pgd", "880M     RW         PSE GLB x  pgd", "4K     RW     PCD     GLB x  pte")]
+    [InlineData("i386 3.10", "0x00000000-0xc0000000           3G                           pgd", "880M     RW         PSE GLB x  pgd", "4K     RW     PCD     GLB x  pte")]
+    [InlineData("i386 4.4", "0x00000000-0xc0000000           3G                               pgd", "880M     RW         PSE     GLB x  pgd", "4K     RW     PCD         GLB x  pte")]
+    [InlineData("i386 5.4", "0x00000000-0xc0000000           3G                               pgd", "872M     RW         PSE     GLB x  pgd", "4K     RW     PCD         GLB x  pte")]
+    [InlineData("i386 5.9", "0x00000000-0xc0000000           3G                               pgd", "872M     RW         PSE     GLB x  pmd", "4K     RW     PCD         GLB x  pte")]
+    [InlineData("pae 2.6.32", "0x00000000-0xc0000000           3G                           pgd", "886M     RW         PSE GLB NX pmd", "4K     RW     PCD     GLB NX pte")]
+    [InlineData("pae 5.9", "0x00000000-0xc0000000           3G                               pgd", "882M     RW         PSE     GLB NX pmd", "4K     RW     PCD         GLB NX pte")]
+    [InlineData("x86-64 2.6.32", "0x0000000000000000-0xffff800000000000    16777088T                           pgd", "RW         PSE GLB NX pmd", "4K     RW     PCD     GLB NX pte")]
+    [InlineData("x86-64 3.18", "0x0000000000000000-0xffff800000000000    16777088T                           pgd", "RW         PSE GLB NX pmd", "4K     RW     PCD     GLB NX pte")]
+    [InlineData("x86-64 5.4", "0x0000000000000000-0xffff800000000000    16777088T                               pgd", "RW         PSE     GLB NX pmd", "4K     RW     PCD         GLB NX pte")]
+    [InlineData("x86-64 5.6", "0x0000000000000000-0xffff880000000000    16777096T                               pgd", "RW         PSE     GLB NX pmd", "4K     RW     PCD         GLB NX pte")]
+    [InlineData("x86-64-5level 6.12", "0x0000000000000000-0xff10000000000000       16324P                               pgd", "RW         PSE     GLB NX pmd", "4K     RW     PCD         GLB NX pte")]
+    public void Lines_have_the_columns_of_their_time(string name, string user, string direct, string device)
+    {
+        BootedMachine machine = Support.Machines.Boot(name, 1200 * Size.MiB);
+        machine.Ioremap(new PhysicalAddress(0xfee00000), 4096, "d");
+        string[] lines = PageTableDump.Of(machine, machine.Tables.Root).Split('\n');
+        Assert.Equal(user, lines[1]);
+        Assert.Contains(lines, line => line.EndsWith(direct, StringComparison.Ordinal));
+        Assert.Contains(lines, line => line.EndsWith(device, StringComparison.Ordinal));
+    }
+
+    /// <summary>The headings of every era, in the order they come out.</summary>
+    [Theory]
+    [InlineData("i386 2.6.32", "", "User Space|Kernel Mapping|vmalloc() Area|vmalloc() End|Persisent kmap() Area|Fixmap Area")]
+    [InlineData("i386 4.4", "", "User Space|Kernel Mapping|vmalloc() Area|vmalloc() End|Persistent kmap() Area|Fixmap Area")]
+    [InlineData("i386 4.15", "", "User Space|Kernel Mapping|vmalloc() Area|vmalloc() End|Persistent kmap() Area|CPU entry area|Fixmap area")]
+    [InlineData("i386 5.4", "", "User Space|Kernel Mapping|vmalloc() Area|vmalloc() End|Persistent kmap() Area|LDT remap|CPU entry area|Fixmap area")]
+    [InlineData("x86-64 2.6.32", "", "User Space|Kernel Space|Low Kernel Mapping|vmalloc() Area|Vmemmap|High Kernel Mapping|Modules|End Modules")]
+    [InlineData("x86-64 3.18", "", "User Space|Kernel Space|Low Kernel Mapping|vmalloc() Area|Vmemmap|ESPfix Area|High Kernel Mapping|Modules|End Modules")]
+    [InlineData("x86-64 4.4", "", "User Space|Kernel Space|Low Kernel Mapping|vmalloc() Area|Vmemmap|ESPfix Area|EFI Runtime Services|High Kernel Mapping|Modules|End Modules")]
+    [InlineData("x86-64 4.4", "EFI=n,X86_ESPFIX64=n", "User Space|Kernel Space|Low Kernel Mapping|vmalloc() Area|Vmemmap|High Kernel Mapping|Modules|End Modules")]
+    [InlineData("x86-64 4.19", "", "User Space|Kernel Space|Low Kernel Mapping|vmalloc() Area|Vmemmap|CPU entry Area|LDT remap|ESPfix Area|EFI Runtime Services|High Kernel Mapping|Modules|End Modules|Fixmap Area")]
+    [InlineData("x86-64 5.4", "", "User Space|Kernel Space|LDT remap|Low Kernel Mapping|vmalloc() Area|Vmemmap|CPU entry Area|ESPfix Area|EFI Runtime Services|High Kernel Mapping|Modules|End Modules|Fixmap Area")]
+    [InlineData("x86-64 5.4", "MODIFY_LDT_SYSCALL=n", "User Space|Kernel Space|Low Kernel Mapping|vmalloc() Area|Vmemmap|CPU entry Area|ESPfix Area|EFI Runtime Services|High Kernel Mapping|Modules|End Modules|Fixmap Area")]
+    public void Headings_are_those_of_their_time(string name, string config, string headings)
+    {
+        MachineDescription description = Support.Machines.Describe(name, 1200 * Size.MiB);
+        foreach (string[] pair in config.Split(',', StringSplitOptions.RemoveEmptyEntries).Select(pair => pair.Split('=')))
+        {
+            description = new MachineDescription(description.Kernel with { Config = description.Kernel.Config.With(pair[0], pair[1]) }) { RamBytes = description.RamBytes };
+        }
+
+        BootedMachine machine = ((BootOutcome.Booted)BootedMachine.Boot(description)).Machine;
+        IEnumerable<string> found = PageTableDump.Of(machine, machine.Tables.Root).Split('\n')
+            .Where(line => line.StartsWith("---[ ", StringComparison.Ordinal)).Select(line => line[5..^5]);
+        Assert.Equal(headings, string.Join('|', found));
+    }
+
     [Theory, MemberData(nameof(Every))]
     public void The_core_file_holds_every_written_frame_and_says_where_the_tables_are(string name)
     {
@@ -177,7 +228,7 @@ public partial class MachineReportTests
         return writer.ToString();
     }
 
-    [GeneratedRegex("^0x(?<start>[0-9a-f]+)-0x(?<end>[0-9a-f]+)   +(?<size>[0-9]+)[BKMGTPE] (?<flags>.{30})(?<level>cr3|pgd|p4d|pud|pmd|pte)$")]
+    [GeneratedRegex("^0x(?<start>[0-9a-f]+)-0x(?<end>[0-9a-f]+)   +(?<size>[0-9]+)[BKMGTPE] (?<flags>.{26}|.{30})(?<level>cr3|pgd|p4d|pud|pmd|pte)$")]
     private static partial Regex DumpLine();
 
     private sealed class CoreMemory : IPhysicalMemory
