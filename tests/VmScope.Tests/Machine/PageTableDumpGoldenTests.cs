@@ -23,6 +23,7 @@ public class PageTableDumpGoldenTests
     [Theory]
     [InlineData("x86-64-6.1", "6.1.192", 256UL)]
     [InlineData("x86-64-5level-6.1", "6.1.192", 256UL)]
+    [InlineData("x86-64-6.12", "6.12.117", 256UL)]
     [InlineData("pae-6.1", "6.1.192", 1200UL)]
     [InlineData("i386-6.1", "6.1.192", 600UL)]
     public void A_kernels_own_tables_print_as_it_printed_them(string name, string version, ulong mebibytes)
