@@ -57,20 +57,39 @@ public enum VmallocSecondMessage
     VmallocError,
 }
 
+/// <summary>Whether the message about pages, page arrays or page tables comes out, and which flags it names.</summary>
+public enum VmallocPagesWarning
+{
+    /// <summary>It comes out, with the flags the caller passed.</summary>
+    AsPassed,
+
+    /// <summary>Quirk: it never does, because the flags were marked "no warning" before they were passed on.</summary>
+    Silent,
+
+    /// <summary>It comes out, with the flags the pages were asked for with: __GFP_HIGHMEM added.</summary>
+    AsAsked,
+}
+
 /// <summary>The texts of a kernel's vmalloc failures.</summary>
 /// <param name="SizeZero">For a request of no bytes.</param>
 /// <param name="TooLarge">For more pages than the machine has.</param>
 /// <param name="ComparesUnrounded">Whether "more than the machine has" compares the size without rounding it up first.</param>
 /// <param name="NoRoom">When no place is left.</param>
 /// <param name="Second">What vmalloc adds.</param>
-/// <param name="MissingArea">"vfree of an unknown address", as it is worded.</param>
+/// <param name="WishesHighmem">Whether vmalloc itself passes __GFP_HIGHMEM.</param>
+/// <param name="PagesWarning">Whether the message about pages comes out.</param>
+/// <param name="CountsWanted">Whether that message counts the pages wanted; otherwise those obtained.</param>
+/// <param name="ModulesWarnAsExecmem">Whether room for a module is refused with one line of execmem and nothing else.</param>
 public sealed record VmallocMessageRules(
     VmallocRefusalMessage SizeZero,
     VmallocRefusalMessage TooLarge,
     bool ComparesUnrounded,
     NoRoomMessage NoRoom,
     VmallocSecondMessage Second,
-    string MissingArea)
+    bool WishesHighmem,
+    VmallocPagesWarning PagesWarning,
+    bool CountsWanted,
+    bool ModulesWarnAsExecmem)
 {
     /// <summary>The text for a place that was not found; null when the kernel says nothing.</summary>
     /// <param name="searchedBytes">The size that was searched, guard page included.</param>
@@ -96,21 +115,33 @@ public sealed record VmallocMessageRules(
             $"vmalloc error: size {requestedBytes}, vm_struct allocation failed",
     };
 
-    /// <summary>What vmalloc adds when pages ran out.</summary>
+    /// <summary>What vmalloc adds when pages ran out; null when it says nothing.</summary>
     /// <param name="obtainedBytes">Pages obtained, in bytes.</param>
     /// <param name="areaBytes">The area with its guard page.</param>
-    /// <param name="pagesBytes">The pages wanted, in bytes.</param>
-    public string? NoPagesText(ulong obtainedBytes, ulong areaBytes, ulong pagesBytes) => Second switch
+    /// <param name="wantedBytes">The pages wanted, in bytes.</param>
+    /// <param name="order">log2 of the small pages each was to have.</param>
+    public string? NoPagesText(ulong obtainedBytes, ulong areaBytes, ulong wantedBytes, int order) => PagesWarning == VmallocPagesWarning.Silent ? null : Second switch
     {
         VmallocSecondMessage.None => null,
         VmallocSecondMessage.AllocatedOf or VmallocSecondMessage.AllocatedOfAndFailure =>
             $"vmalloc: allocation failure, allocated {obtainedBytes} of {areaBytes} bytes",
-        VmallocSecondMessage.VmallocErrorWithOrder => $"vmalloc error: size {pagesBytes}, page order 0, failed to allocate pages",
-        VmallocSecondMessage.VmallocError => $"vmalloc error: size {pagesBytes}, failed to allocate pages",
+        VmallocSecondMessage.VmallocErrorWithOrder =>
+            $"vmalloc error: size {(CountsWanted ? wantedBytes : obtainedBytes)}, page order {order}, failed to allocate pages",
+        // Large pages are tried first and may fail; only the attempt with ordinary ones complains.
+        VmallocSecondMessage.VmallocError => order > 0 ? null
+            : $"vmalloc error: size {(CountsWanted ? wantedBytes : obtainedBytes)}, failed to allocate pages",
+    };
+
+    /// <summary>What vmalloc says when its array of page pointers could not be had; null when it says nothing.</summary>
+    public string? NoPageArrayText(ulong pagesBytes, ulong arrayBytes) => PagesWarning == VmallocPagesWarning.Silent ? null : Second switch
+    {
+        VmallocSecondMessage.VmallocErrorWithOrder or VmallocSecondMessage.VmallocError =>
+            $"vmalloc error: size {pagesBytes}, failed to allocated page array size {arrayBytes}",
+        _ => null,
     };
 
     /// <summary>What vmalloc says when page tables could not be made.</summary>
-    public string? NoTablesText(ulong pagesBytes) => Second switch
+    public string? NoTablesText(ulong pagesBytes) => PagesWarning == VmallocPagesWarning.Silent ? null : Second switch
     {
         VmallocSecondMessage.VmallocErrorWithOrder or VmallocSecondMessage.VmallocError =>
             $"vmalloc error: size {pagesBytes}, failed to map pages",
@@ -161,7 +192,30 @@ public static class VmallocMessageTimelines
         new(new(3, 0), "mm/vmalloc.c, __vmalloc_area_node(), 3.0", VmallocSecondMessage.AllocatedOf),
         new(new(3, 2), "mm/vmalloc.c, __vmalloc_node_range(), 3.2 to 5.12", VmallocSecondMessage.AllocatedOfAndFailure),
         new(new(5, 13), "mm/vmalloc.c, __vmalloc_area_node(), read in 5.14 to 6.2", VmallocSecondMessage.VmallocErrorWithOrder),
-        new(new(6, 3), "mm/vmalloc.c, __vmalloc_area_node(), read in 6.4, not in 6.2", VmallocSecondMessage.VmallocError));
+        new(new(6, 4), "mm/vmalloc.c, __vmalloc_area_node(), read in 6.4; a log of 6.3.2 still has the order", VmallocSecondMessage.VmallocError));
+
+    /// <summary>Whether vmalloc itself passes __GFP_HIGHMEM.</summary>
+    public static Timeline<bool> WishesHighmem { get; } = new(
+        new(new(2, 4), "include/linux/vmalloc.h, vmalloc(), 2.4.22; mm/vmalloc.c, vmalloc(), 4.10; a log of 3.10: 0xd2", true),
+        new(new(4, 12), "mm/vmalloc.c, vmalloc(), 4.12; logs of 4.14 to 5.10: GFP_KERNEL alone", false));
+
+    /// <summary>Whether the message about pages comes out.</summary>
+    public static Timeline<VmallocPagesWarning> PagesWarning { get; } = new(
+        new(new(2, 4), "mm/vmalloc.c, __vmalloc_area_node(), 3.0 to 5.9", VmallocPagesWarning.AsPassed),
+        new(new(5, 10), "mm/vmalloc.c, __vmalloc_area_node(), gfp_mask |= __GFP_NOWARN, 5.10", VmallocPagesWarning.Silent),
+        new(new(5, 16), "mm/vmalloc.c, __vmalloc_area_node(), orig_gfp_mask, the repair of November 2021 (stable releases not read)", VmallocPagesWarning.AsPassed),
+        new(new(5, 18), "mm/vmalloc.c, __vmalloc_area_node(), gfp_mask |= __GFP_NOWARN again, read in 6.1", VmallocPagesWarning.Silent),
+        new(new(6, 3), "mm/vmalloc.c, __vmalloc_area_node(), read in 6.12; a log of 6.3.2: GFP_KERNEL|__GFP_HIGHMEM|__GFP_ZERO", VmallocPagesWarning.AsAsked));
+
+    /// <summary>Whether that message counts the pages wanted.</summary>
+    public static Timeline<bool> CountsWanted { get; } = new(
+        new(new(2, 4), "mm/vmalloc.c, __vmalloc_area_node(), area->nr_pages, 6.1 and 6.12; a log of 6.3.2: size 0", false),
+        new(new(7, 0), "mm/vmalloc.c, __vmalloc_area_node(), nr_small_pages, read in 7.2, not in 6.12", true));
+
+    /// <summary>Whether room for a module is refused with one line of execmem.</summary>
+    public static Timeline<bool> ModulesWarnAsExecmem { get; } = new(
+        new(new(2, 4), "arch/x86/kernel/module.c, module_alloc(), 6.1: GFP_KERNEL", false),
+        new(new(6, 10), "mm/execmem.c, execmem_alloc(), GFP_KERNEL | __GFP_NOWARN, read in 6.12", true));
 
     /// <summary>All texts of one version.</summary>
     public static VmallocMessageRules At(KernelVersion version) => new(
@@ -170,5 +224,8 @@ public static class VmallocMessageTimelines
         ComparesUnrounded.At(version),
         NoRoom.At(version),
         Second.At(version),
-        "Trying to vfree() nonexistent vm area ({0})");
+        WishesHighmem.At(version),
+        PagesWarning.At(version),
+        CountsWanted.At(version),
+        ModulesWarnAsExecmem.At(version));
 }

@@ -15,12 +15,12 @@ internal static class LabCommands
 {
     private static readonly ImmutableArray<LabCommand> All =
     [
-        new("boot", "machine", "i386|x86-64 VERSION [ram=1G] [cpus=1] [pae] [highmem] [nr_cpus=N] [cmdline=\"…\"] [config=\"A=y,B=n\"] [la57] [gbpages] [nopse] [nonx] [pti] [min_free=KIB]",
+        new("boot", "machine", "i386|x86-64 VERSION [ram=1G] [cpus=1] [pae] [highmem] [nr_cpus=N] [cmdline=\"…\"] [config=\"A=y,B=n\"] [la57] [gbpages] [nopse] [nonx] [pti] [min_free=KIB] [task=NAME]",
             "boots a machine, in place of the one before", call => call.Session.Boot(call)),
         new("cpu", "machine", "N", "makes CPU N the one commands run on", call => call.Session.UseCpu(call)),
         new("process", "machine", "NAME", "makes a process: a directory with an empty user half and a copy of the kernel half", call => call.Session.NewProcess(call)),
         new("run", "machine", "NAME|kernel [cpu=N]", "loads a process's directory, or the kernel's own, into a CPU", call => call.Session.RunProcess(call)),
-        new("switch", "machine", "TASK [cpu=N]", "makes another task run on a CPU; kmap_local mappings leave and come with their tasks", call => call.Session.SwitchTask(call)),
+        new("switch", "machine", "TASK [cpu=N]", "makes another task run on a CPU: kmap_local mappings leave and come with their tasks, and failure messages name it", call => call.Session.SwitchTask(call)),
         new("check", "machine", "", "checks every mechanism against the others", call => call.Session.CheckMachine(call)),
 
         new("vmalloc", "vmalloc", "SIZE [caller=NAME] [cpu=N] [align=N]", "allocates pages and maps them side by side", call => call.Session.Vmalloc(call, Vmalloc.VmallocVariant.Plain)),

@@ -66,6 +66,7 @@ public sealed partial class LabSession
             Cpus = cpus,
             PageTableIsolation = call.Flag("pti"),
             MinFreeKiB = call.Option("min_free")?.Number,
+            Task = call.TextOption("task") ?? "insmod",
         };
         call.CheckAllUsed();
         switch (BootedMachine.Boot(description))

@@ -100,7 +100,8 @@ internal sealed record BootPlan
     }
 
     /// <summary>The vmalloc family's view of the plan.</summary>
-    internal VmallocEnvironment Vmalloc()
+    /// <param name="warner">Who runs on each CPU.</param>
+    internal VmallocEnvironment Vmalloc(AllocationWarner warner)
     {
         KernelDescription kernel = Description.Kernel;
         VmallocUseFacts uses = VmallocUseTimelines.At(kernel.Version);
@@ -123,6 +124,7 @@ internal sealed record BootPlan
             },
             Uses = uses,
             Messages = VmallocMessageTimelines.At(kernel.Version),
+            Warner = warner,
             CpusConfigured = (int)(Layout.FindQuantity("nr-cpus")?.Value ?? kernel.Config.Number("NR_CPUS") ?? 64),
             IoremapOrderMax = Is64Bit ? uses.IoremapOrderMax64 : pae && uses.IoremapOrderMax32 == 22 ? 21 : uses.IoremapOrderMax32,
             ModuleWindow = (modules.Start.Value, modules.EndExclusive.Value),

@@ -138,7 +138,11 @@ public sealed partial class BootedMachine
             log.Step(request.Order > Pages.LargestOrder
                 ? $"order {request.Order} is above the largest there is, {Pages.LargestOrder}"
                 : "no zone can serve the request");
-            log.Messages.Add($"page allocation failure. order:{request.Order}");
+            foreach (string line in Warner.Lines(null, request.Order, WishOf(request), request.Cpu))
+            {
+                log.Messages.Add(line);
+            }
+
             return new OperationReport(name, Succeeded: false, $"no block of {1UL << Math.Min(request.Order, 40)} contiguous pages", log);
         }
 
@@ -151,6 +155,17 @@ public sealed partial class BootedMachine
             Address = DirectAddress(first),
         };
     }
+
+    private static GfpWish WishOf(PageRequest request) =>
+        (request.IsAtomic ? GfpWish.Atomic : GfpWish.Kernel)
+        | (request.IsZeroed ? GfpWish.Zero : GfpWish.Kernel)
+        | request.Highest switch
+        {
+            ZoneKind.Dma => GfpWish.Dma,
+            ZoneKind.Dma32 => GfpWish.Dma32,
+            ZoneKind.HighMem or ZoneKind.Movable => GfpWish.HighMem,
+            ZoneKind.Normal => GfpWish.Kernel,
+        };
 
     /// <summary>free_pages: gives a block back.</summary>
     public OperationReport FreePages(PageFrameNumber first, int order, int cpu = 0)
@@ -320,6 +335,7 @@ public sealed partial class BootedMachine
         try
         {
             AtomicKmaps?.SwitchTo(task, cpu, log);
+            Warner.Run(task, cpu);
             return new OperationReport(name, Succeeded: true, $"{task} runs on CPU {cpu}", log);
         }
         catch (InvalidOperationException error)

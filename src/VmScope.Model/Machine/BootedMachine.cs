@@ -1,4 +1,5 @@
 using VmScope.Highmem;
+using VmScope.Kernels;
 using VmScope.Layout;
 using VmScope.Paging;
 using VmScope.Physical;
@@ -27,6 +28,8 @@ public sealed partial class BootedMachine
         Memory = new SparseMemory(PageSize.Size4K, new PhysicalAddress(end));
         _boot = new BootMemory(plan.Physical, PageSize.Size4K, plan.Ram, plan.MaxFrame);
         _running = new string?[plan.Description.Cpus];
+        Warner = new AllocationWarner(AllocationWarningTimelines.At(plan.Description.Kernel.Version), plan.Description.Task,
+            plan.Description.Kernel.Config.IsSet("CPUSETS") == false ? null : "0");
         _boot.Reserve("first page", new PhysicalRange(new PhysicalAddress(0), 4096));
         _boot.Reserve("kernel image", plan.Image);
         PhysicalAddress root = new(plan.Paging.SwapperAtFixedPlace is { } place && !plan.Is64Bit ? place : plan.Image.EndExclusive.Value - 4096);
@@ -47,6 +50,9 @@ public sealed partial class BootedMachine
 
     /// <summary>The kernel's page tables and the CPUs.</summary>
     public KernelPageTables Tables { get; }
+
+    /// <summary>Who runs on each CPU, and how its failed allocations are worded.</summary>
+    public AllocationWarner Warner { get; }
 
     /// <summary>The vmalloc area.</summary>
     public VmallocMemory Vmalloc { get; private set; } = null!;
@@ -130,7 +136,7 @@ public sealed partial class BootedMachine
         _boot = null;
         _reservations.AddRange(boot.Reservations);
         Pages = boot.Release(Memory, _plan.Zones, Description.Cpus, Description.MinFreeKiB);
-        Vmalloc = new VmallocMemory(_plan.Vmalloc(), Tables, Pages);
+        Vmalloc = new VmallocMemory(_plan.Vmalloc(Warner), Tables, Pages);
         SetUpHighmem();
         return null;
     }

@@ -16,6 +16,9 @@ public sealed record MachineDescription(KernelDescription Kernel)
     /// <summary>CPUs online, 1 to 64.</summary>
     public int Cpus { get; init; } = 1;
 
+    /// <summary>The task that runs on every CPU until another is switched to: failure messages name it.</summary>
+    public string Task { get; init; } = "insmod";
+
     /// <summary>min_free_kbytes as an administrator set it; null for the kernel's own formula.</summary>
     public ulong? MinFreeKiB { get; init; }
 

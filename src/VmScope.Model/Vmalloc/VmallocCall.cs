@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using VmScope.Kernels;
+using VmScope.Physical;
 
 namespace VmScope.Vmalloc;
 
@@ -89,6 +90,9 @@ public sealed record VmallocEnvironment
 
     /// <summary>What this version prints when something fails.</summary>
     public required VmallocMessageRules Messages { get; init; }
+
+    /// <summary>Who runs on each CPU, and the page allocator's words.</summary>
+    public required AllocationWarner Warner { get; init; }
 
     /// <summary>NR_CPUS of the build.</summary>
     public required int CpusConfigured { get; init; }

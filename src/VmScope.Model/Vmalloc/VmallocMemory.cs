@@ -57,7 +57,7 @@ public sealed partial class VmallocMemory
         if (call.SizeBytes == 0)
         {
             log?.Step("a request of 0 bytes is refused before any search");
-            Say(VmallocMessageRules.RefusalText(Environment.Messages.SizeZero, call.SizeBytes), log);
+            Warn(VmallocMessageRules.RefusalText(Environment.Messages.SizeZero, call.SizeBytes), call, AreaKind.Vmalloc, log);
             return VmallocAnswer.Null(VmallocEnd.SizeZero);
         }
 
@@ -65,7 +65,7 @@ public sealed partial class VmallocMemory
         if (compared / _pageBytes > _pages.ManagedPages || call.SizeBytes > ulong.MaxValue - (4 * Size.MiB) - (2 * _pageBytes))
         {
             log?.Step($"{compared / _pageBytes} pages are more than the {_pages.ManagedPages} of the machine: refused before any search");
-            Say(VmallocMessageRules.RefusalText(Environment.Messages.TooLarge, call.SizeBytes), log);
+            Warn(VmallocMessageRules.RefusalText(Environment.Messages.TooLarge, call.SizeBytes), call, AreaKind.Vmalloc, log);
             return VmallocAnswer.Null(VmallocEnd.MoreThanRam);
         }
 
@@ -101,15 +101,15 @@ public sealed partial class VmallocMemory
         ulong start = address.Value;
         if (!_areas.TryGetValue(start, out VmallocArea? area) && _areas.TryGetValue(Align.Down(start, _pageBytes), out area) && area.Kind != AreaKind.Ioremap)
         {
-            Say($"Trying to vfree() bad address ({AddressText.Hex(start)})", log);
+            Say($"Trying to vfree() bad address ({Pointer(start)})", log);
             return VmallocEnd.UnknownAddress;
         }
 
         if (area is null || (!kinds.IsEmpty && !kinds.Contains(area.Kind)))
         {
             Say(area is null && !Align.IsAligned(start, _pageBytes)
-                ? $"Trying to vfree() bad address ({AddressText.Hex(start)})"
-                : kinds.Contains(AreaKind.Ioremap) ? $"iounmap: bad address {AddressText.Hex(start)}" : $"Trying to vfree() nonexistent vm area ({AddressText.Hex(start)})", log);
+                ? $"Trying to vfree() bad address ({Pointer(start)})"
+                : kinds.Contains(AreaKind.Ioremap) ? $"iounmap: bad address {Pointer(start)}" : $"Trying to vfree() nonexistent vm area ({Pointer(start)})", log);
             return VmallocEnd.UnknownAddress;
         }
 
@@ -334,12 +334,56 @@ public sealed partial class VmallocMemory
         Purge(PurgeKind.Normal, log);
     }
 
+    /// <summary>A pointer as the kernel prints it, unhashed: all digits, no prefix.</summary>
+    private string Pointer(ulong address) =>
+        address.ToString(Environment.Setup.Is64Bit ? "x16" : "x8", System.Globalization.CultureInfo.InvariantCulture);
+
     private static void Say(string? text, ActionLog? log)
     {
         if (text is not null)
         {
             log?.Messages.Add(text);
         }
+    }
+
+    /// <summary>Says a text of vmalloc through the page allocator: with the task's name and the flags passed.</summary>
+    private void Warn(string? text, VmallocCall call, AreaKind kind, ActionLog? log)
+    {
+        if (text is not null)
+        {
+            Warn(text, WishOf(call, kind), call.Cpu, log);
+        }
+    }
+
+    /// <summary>The same for what follows once the area has its place.</summary>
+    private void WarnOfPages(string? text, VmallocCall call, AreaKind kind, ActionLog? log)
+    {
+        if (text is not null && kind == AreaKind.Module && Environment.Messages.ModulesWarnAsExecmem)
+        {
+            Say("execmem: unable to allocate memory", log);
+        }
+        else if (text is not null)
+        {
+            GfpWish wish = WishOf(call, kind);
+            bool takesHighmem = Environment.Messages.PagesWarning == VmallocPagesWarning.AsAsked && (wish & (GfpWish.Dma | GfpWish.Dma32)) == 0;
+            Warn(text, takesHighmem ? wish | GfpWish.HighMem : wish, call.Cpu, log);
+        }
+    }
+
+    private void Warn(string? text, GfpWish wish, int cpu, ActionLog? log)
+    {
+        foreach (string line in log is null ? [] : Environment.Warner.Lines(text, order: 0, wish, cpu))
+        {
+            log!.Messages.Add(line);
+        }
+    }
+
+    /// <summary>The flags a function of the family passes.</summary>
+    private GfpWish WishOf(VmallocCall call, AreaKind kind)
+    {
+        GfpWish wish = call.Variant is VmallocVariant.Zeroed or VmallocVariant.User ? GfpWish.Zero : GfpWish.Kernel;
+        return call.Variant == VmallocVariant.Below4G ? Environment.Setup.Is64Bit ? wish | GfpWish.Dma32 : wish
+            : Environment.Messages.WishesHighmem && kind != AreaKind.Module ? wish | GfpWish.HighMem : wish;
     }
 
     /// <summary>Places, backs with pages of its own and maps; on failure everything is undone as the kernel undoes it.</summary>
@@ -353,8 +397,9 @@ public sealed partial class VmallocMemory
             // A large request that finds no place is repeated with ordinary pages; only that one complains.
             if (!isHuge)
             {
-                Say(Environment.Messages.NoRoomText(searched, window.Start, window.End), log);
-                Say(Environment.Messages.SecondNoRoomText(call.SizeBytes), log);
+                bool isQuiet = kind == AreaKind.Module && Environment.Messages.ModulesWarnAsExecmem;
+                Say(isQuiet ? "execmem: unable to allocate memory" : Environment.Messages.NoRoomText(searched, window.Start, window.End), log);
+                Warn(isQuiet ? null : Environment.Messages.SecondNoRoomText(call.SizeBytes), call, kind, log);
             }
 
             answer = VmallocAnswer.Null(VmallocEnd.NoRoom);
@@ -370,9 +415,10 @@ public sealed partial class VmallocMemory
         if (arrayBytes != 0)
         {
             log?.Step($"{pages} page pointers need {arrayBytes} bytes, more than a page: they get an area of their own");
-            VmallocAnswer array = Allocate(new VmallocCall(arrayBytes, call.Caller) { Cpu = call.Cpu }, log);
+            VmallocAnswer array = Allocate(new VmallocCall(arrayBytes, call.Caller) { Cpu = call.Cpu, Variant = VmallocVariant.Zeroed }, log);
             if (array.Area is null)
             {
+                WarnOfPages(Environment.Messages.NoPageArrayText(pages * _pageBytes, arrayBytes), call, kind, log);
                 Release(area, call.Cpu, log);
                 answer = VmallocAnswer.Null(array.End);
                 return false;
@@ -389,11 +435,14 @@ public sealed partial class VmallocMemory
         if (taken < frames.Length)
         {
             log?.Step($"only {taken} of {frames.Length} pages could be had: all is given back");
-            if (!isHuge)
+            if (Environment.Messages.Second == VmallocSecondMessage.None)
             {
-                Say(Environment.Messages.NoPagesText((ulong)taken * _pageBytes, searched, pages * _pageBytes), log);
+                // Nothing of vmalloc's own, and nothing tells the page allocator to be quiet.
+                Warn(null, WishOf(call, kind), call.Cpu, log);
             }
 
+            int order = area.PageShift - 12;
+            WarnOfPages(Environment.Messages.NoPagesText((ulong)taken * _pageBytes << order, searched, pages * _pageBytes, order), call, kind, log);
             Release(area, call.Cpu, log);
             answer = VmallocAnswer.Null(VmallocEnd.NoPages);
             return false;
@@ -402,7 +451,7 @@ public sealed partial class VmallocMemory
         ulong flags = kind == AreaKind.Module ? _tables.Flags.Text : _tables.Flags.Data;
         if (!TryMapFrames(area, flags, log))
         {
-            Say(Environment.Messages.NoTablesText(pages * _pageBytes), log);
+            WarnOfPages(Environment.Messages.NoTablesText(pages * _pageBytes), call, kind, log);
             Release(area, call.Cpu, log);
             answer = VmallocAnswer.Null(VmallocEnd.NoTables);
             return false;
