@@ -12,6 +12,7 @@ internal sealed unsafe partial class AreaIndex
         int areas = -1;   // entry 0 is none
         CheckInner(_root, _height, ref expectedStart, ref block, ref areas, out _);
         Require(expectedStart == _topPage, $"the entries end at page 0x{expectedStart:x}, not at 0x{_topPage:x}");
+        Require(_bottomEnd == BlockAt(_bottom)->End, $"the bottom block ends at page 0x{_bottomEnd:x}");
         Require(block == 0, "a hole is in the tree of holes but behind no area");
         Require(areas == AreaCount, $"{areas} areas are there, {AreaCount} counted");
     }
@@ -30,10 +31,10 @@ internal sealed unsafe partial class AreaIndex
             }
 
             FreeBlock block = BlockOf(id);
-            ulong left = Add(_shape.Nodes[id].Left);
-            ulong right = Add(_shape.Nodes[id].Right);
+            ulong left = Add(BlockAt(id)->Left);
+            ulong right = Add(BlockAt(id)->Right);
             ulong max = Math.Max(block.SizeBytes, Math.Max(left, right));
-            preorder[place] = new(block.Start, block.End, _shape.Nodes[id].IsBlack != 0, max);
+            preorder[place] = new(block.Start, block.End, BlockAt(id)->IsBlack != 0, max);
             return max;
         }
 
@@ -108,7 +109,7 @@ internal sealed unsafe partial class AreaIndex
             return 0;
         }
 
-        BlockNode* node = _shape.Nodes + here;
+        BlockNode* node = BlockAt(here);
         Require(here == block, $"hole {here} stands where the tree of holes has {block}");
         Require(node->Start == end && node->End > end, $"the hole behind page 0x{end:x} is 0x{node->Start:x}..0x{node->End:x}");
         expectedStart = node->End;

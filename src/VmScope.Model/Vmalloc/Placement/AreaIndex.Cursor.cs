@@ -29,7 +29,11 @@ internal sealed unsafe partial class AreaIndex
     }
 
     /// <summary>The first page of the area moved to.</summary>
-    private long AreaStart => _leafStart + LeafNode.Offsets(_leaf)[_lane];
+    private long AreaStart
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => unchecked(_leafStart + LeafNode.Offsets(_leaf)[_lane]);
+    }
 
     /// <summary>The length of the area moved to.</summary>
     private long AreaPages => PagesOf(_leaf, _lane, AreaStart);
@@ -88,6 +92,7 @@ internal sealed unsafe partial class AreaIndex
             _leaf = leaf;
             _leafStart = leafStart;
             _lane = LeafNode.CountAtOrBelow(leaf, page - leafStart) - 1;
+            LeaveSpot();
         }
     }
 
@@ -111,6 +116,7 @@ internal sealed unsafe partial class AreaIndex
                 if (LeafNode.Offsets(leaf)[lane] == offset)
                 {
                     _lane = lane;
+                    LeaveSpot();
                     return true;
                 }
             }
@@ -161,6 +167,7 @@ internal sealed unsafe partial class AreaIndex
         if (later != 0)
         {
             _lane = BitOperations.TrailingZeroCount(later);
+            LeaveSpot();
             return true;
         }
 
@@ -195,6 +202,7 @@ internal sealed unsafe partial class AreaIndex
         if (earlier != 0)
         {
             _lane = BitOperations.Log2(earlier);
+            LeaveSpot();
             return true;
         }
 
@@ -227,6 +235,7 @@ internal sealed unsafe partial class AreaIndex
         Step parent = _above[1];
         _leaf = LeafAt(InnerNode.Children(parent.Node)[parent.Lane]);
         _leafStart = InnerNode.Starts(parent.Node)[parent.Lane];
+        LeaveSpot();
     }
 
     private void SaveCursor()
@@ -241,6 +250,7 @@ internal sealed unsafe partial class AreaIndex
         new Span<Step>(_otherAbove, HeightMax).CopyTo(new(_above, HeightMax));
         _leaf = _otherLeaf;
         (_leafStart, _lane) = (_otherLeafStart, _otherLane);
+        LeaveSpot();
     }
 
     /// <summary>Moves the second cursor to the area before the one moved to, which is the first of its leaf.</summary>

@@ -6,26 +6,33 @@ namespace VmScope.Vmalloc;
 // Cutting areas out of holes and giving them back: what happens to the entries, and to the kernel's tree of holes.
 internal sealed unsafe partial class AreaIndex
 {
-    /// <summary>Cuts an area from the low end of the hole behind the entry moved to; neither is huge.</summary>
+    /// <summary>Cuts an area from the low end of the spot; neither is huge.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void CutLow(long page, int pages)
+    private void CutSpot(int pages)
     {
         unchecked
         {
             byte* leaf = _leaf;
             int lane = _lane;
+            long page = _spotPage;
             int block = LeafNode.Blocks(leaf)[lane];
             int hole = LeafNode.Holes(leaf)[lane];
-            BlockNode* node = _shape.Nodes + block;
-            if (hole == pages)
+            BlockNode* node = BlockAt(block);
+            int rest = hole - pages;
+            if (rest == 0)
             {
                 _shape.Erase(block);
-                InsertEntry(holeBefore: 0, blockBefore: 0, page, pages, hole: 0, block: 0);
-                return;
+                block = 0;
+            }
+            else
+            {
+                node->Start = page + pages;
+                rest = hole != LeafNode.Saturated ? rest : HoleLane(node->End - node->Start);
             }
 
-            node->Start = page + pages;
-            int rest = hole != LeafNode.Saturated ? hole - pages : HoleLane(node->End - node->Start);
+            _spotPage = page + pages;
+            _spotMost = Math.Min(rest, LeafNode.Saturated - 1);
+            _knownBelow = page + pages;
             InsertEntry(holeBefore: 0, blockBefore: 0, page, pages, rest, block);
         }
     }
@@ -36,7 +43,8 @@ internal sealed unsafe partial class AreaIndex
     {
         unchecked
         {
-            BlockNode* node = _shape.Nodes + block;
+            BlockNode* node = BlockAt(block);
+            LeaveSpot();
             if (node->Start != page)
             {
                 CutAbove(block, page, pages);
@@ -63,11 +71,12 @@ internal sealed unsafe partial class AreaIndex
     {
         unchecked
         {
-            BlockNode* node = _shape.Nodes + block;
+            BlockNode* node = BlockAt(block);
             int size = SizeLane(page, pages);
             int holeBefore = block == _bottom ? 0 : HoleLane(page - node->Start);
             long start = node->Start;
             long rest = node->End - page - pages;
+            _bottomEnd = block == _bottom ? page : _bottomEnd;
             if (rest == 0)
             {
                 node->End = page;
@@ -82,7 +91,7 @@ internal sealed unsafe partial class AreaIndex
             if (block == _bottom)
             {
                 _bottom = lower;
-                _knownPages = LeafNode.Saturated;   // its upper part is a hole like any other now
+                ForgetSpot();   // its upper part is a hole like any other now
             }
 
             InsertEntry(holeBefore, lower, page, size, HoleLane(rest), block);
@@ -92,46 +101,57 @@ internal sealed unsafe partial class AreaIndex
     /// <summary>Turns the area moved to into a hole, or a part of its neighbours.</summary>
     /// <remarks>Source: mm/vmalloc.c, merge_or_add_vmap_area().</remarks>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void Free()
+    private void Free(long start)
     {
         unchecked
         {
             byte* leaf = _leaf;
             int lane = _lane;
-            int pages = LeafNode.Sizes(leaf)[lane];
             int before = lane - 1;
+            int pages = LeafNode.Sizes(leaf)[lane];
             if (before < 0 || pages == LeafNode.Saturated || LeafNode.Sizes(leaf)[before] == LeafNode.Saturated)
             {
                 FreeSlowly();
                 return;
             }
 
-            long start = _leafStart + LeafNode.Offsets(leaf)[lane];
-            int block = GiveBlock(leaf, lane, LeafNode.Blocks(leaf)[before], LeafNode.Blocks(leaf)[lane], start, start + pages);
-            bool atBottom = block == _bottom;
             int holeBefore = LeafNode.Holes(leaf)[before];
-            int hole = atBottom ? 0 : HoleLane(holeBefore + pages + LeafNode.Holes(leaf)[lane]);
-            LeafNode.RemoveBehind(leaf, before, hole, block);
-            AreaCount--;
+            int hole = holeBefore + pages + LeafNode.Holes(leaf)[lane];
+            int block = GiveBlock(leaf, lane, LeafNode.Blocks(leaf)[before], LeafNode.Blocks(leaf)[lane], start, start + pages);
             _lane = before;
-            if (atBottom)
+            AreaCount--;
+            if (block == _bottom)
             {
-                RefreshHoles(leaf, _above);
-            }
-            else
-            {
-                _knownBelow = Math.Min(_knownBelow, start - holeBefore);
-                RaiseHoles(hole);
+                GrowBottom(leaf, before);
+                return;
             }
 
+            hole = Math.Min(hole, LeafNode.Saturated);
+            LeafNode.RemoveBehind(leaf, before, hole, block);
+            long page = start - holeBefore;
+            _knownBelow = Math.Min(_knownBelow, page);
+            _spotPage = page;
+            _spotLeast = _knownBelow == page ? _knownPages : LeafNode.Saturated;
+            _spotMost = Math.Min(hole, LeafNode.Saturated - 1);
+            RaiseHoles(hole);
             ShrinkIfFew();
         }
+    }
+
+    /// <summary>Removes the area behind a lane, which has become part of the block at the bottom.</summary>
+    private void GrowBottom(byte* leaf, int before)
+    {
+        LeafNode.RemoveBehind(leaf, before, holeBefore: 0, _bottom);
+        _bottomEnd = BlockAt(_bottom)->End;
+        LeaveSpot();
+        RefreshHoles(leaf, _above);
+        ShrinkIfFew();
     }
 
     /// <summary>The same for the first area of a leaf, whose neighbour is in another, and for huge ones.</summary>
     private void FreeSlowly()
     {
-        _knownPages = LeafNode.Saturated;
+        ForgetSpot();
         byte* leaf = _leaf;
         int lane = _lane;
         long start = AreaStart;
@@ -147,9 +167,10 @@ internal sealed unsafe partial class AreaIndex
         }
 
         int block = GiveBlock(leaf, lane, LeafNode.Blocks(_otherLeaf)[_otherLane], LeafNode.Blocks(leaf)[lane], start, end);
-        BlockNode* node = _shape.Nodes + block;
+        BlockNode* node = BlockAt(block);
         LeafNode.Blocks(_otherLeaf)[_otherLane] = block;
         HoleLanes.Set(LeafNode.Holes(_otherLeaf), _otherLane, block == _bottom ? 0 : HoleLane(node->End - node->Start));
+        _bottomEnd = BlockAt(_bottom)->End;
         RefreshHoles(_otherLeaf, _otherAbove);
         RemoveEntry(start);
     }
@@ -177,12 +198,11 @@ internal sealed unsafe partial class AreaIndex
     {
         unchecked
         {
-            BlockNode* nodes = _shape.Nodes;
             if (below != 0 && above != 0)
             {
-                end = nodes[above].End;   // of three, the lowest survives
+                end = BlockAt(above)->End;   // of three, the lowest survives
                 _shape.Erase(above);
-                nodes[below].End = end;
+                BlockAt(below)->End = end;
                 return below;
             }
 
@@ -190,7 +210,7 @@ internal sealed unsafe partial class AreaIndex
             {
                 // Which of the two is a matter of luck; computed rather than branched on.
                 int block = below | above;
-                *(below != 0 ? &nodes[block].End : &nodes[block].Start) = below != 0 ? end : start;
+                ((long*)BlockAt(block))[below != 0 ? 1 : 0] = below != 0 ? end : start;
                 return block;
             }
 
@@ -233,7 +253,7 @@ internal sealed unsafe partial class AreaIndex
         MoveTo(start);
         if (AreaStart == start && AreaPages == end - start)
         {
-            Free();
+            Free(start);
             return true;
         }
 
@@ -250,7 +270,7 @@ internal sealed unsafe partial class AreaIndex
             long pages = AreaPages;
             if (pages == end - start)
             {
-                Free();
+                Free(start);
                 return true;
             }
 

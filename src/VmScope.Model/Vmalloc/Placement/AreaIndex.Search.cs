@@ -22,10 +22,14 @@ namespace VmScope.Vmalloc;
 internal sealed unsafe partial class AreaIndex
 {
     // What is known to be too small: every hole that starts below page _knownBelow, the bottom one aside, has fewer than
-    // _knownPages pages. A request of that many that finds room right there, where the last operation was, needs no
-    // search: the short loops of vmalloc and vfree live on this.
+    // _knownPages pages. The spot is the hole behind the area moved to, if that is known to be the lowest for so many
+    // pages, from the least to the most. A request of that many needs no search: the short loops of vmalloc and vfree live
+    // on this.
     private int _knownPages = LeafNode.Saturated;
     private long _knownBelow;
+    private long _spotPage;
+    private int _spotLeast = LeafNode.Saturated;
+    private int _spotMost;
 
     /// <summary>Finds where the kernel would put an area, and moves to the entry in front of the hole it is in.</summary>
     private bool Locate(ulong sizeBytes, ulong alignBytes, ulong windowStart, ulong windowEnd, out long page, out int block)
@@ -43,47 +47,56 @@ internal sealed unsafe partial class AreaIndex
     }
 
     /// <summary>
-    /// Finds the lowest hole of all that is large enough and moves in front of it, if that is easy: it lies in the window
-    /// and nothing is huge.
+    /// Moves in front of the lowest hole of all that is large enough and makes it the spot, if that is easy: it lies in the
+    /// window and nothing is huge.
     /// </summary>
     /// <returns>False when it takes more thought.</returns>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private bool TryLocateEasily(long pages, long from, out long page)
+    private bool MoveToSpot(long pages, long from)
     {
         unchecked
         {
-            page = 0;
-            if (pages >= LeafNode.Saturated || from + pages <= _shape.Nodes[_bottom].End)
+            if (from + pages <= _bottomEnd)
+            {
+                return false;
+            }
+
+            bool here = (pages >= _spotLeast) & (pages <= _spotMost);
+            return (here || FindSpot(pages)) && _spotPage >= from;
+        }
+    }
+
+    /// <summary>Makes the lowest hole of so many pages the spot; false if there is none or they are too many.</summary>
+    private bool FindSpot(long pages)
+    {
+        unchecked
+        {
+            if (pages >= LeafNode.Saturated || !MoveToFirstHole((int)pages))
             {
                 return false;
             }
 
             byte* leaf = _leaf;
             int lane = _lane;
-            int size = LeafNode.Sizes(leaf)[lane];
-            page = _leafStart + LeafNode.Offsets(leaf)[lane] + size;
-            if ((pages >= _knownPages) & (LeafNode.Holes(leaf)[lane] >= pages) & (page <= _knownBelow) & (page >= from) & (size != LeafNode.Saturated))
-            {
-                _knownBelow = page + pages;   // by the time the caller has cut the area out
-                return true;
-            }
-
-            if (!MoveToFirstHole((int)pages))
-            {
-                return false;
-            }
-
-            page = AreaStart;
-            page += PagesOf(_leaf, _lane, page);
-            if (page < from)
-            {
-                return false;
-            }
-
+            long start = _leafStart + LeafNode.Offsets(leaf)[lane];
+            _spotPage = start + PagesOf(leaf, lane, start);
+            _spotLeast = (int)pages;
+            _spotMost = Math.Min((int)LeafNode.Holes(leaf)[lane], LeafNode.Saturated - 1);
             _knownPages = (int)pages;
-            _knownBelow = page + pages;
+            _knownBelow = _spotPage;
             return true;
         }
+    }
+
+    /// <summary>Forgets the spot: the area moved to is another now.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void LeaveSpot() => _spotMost = 0;
+
+    /// <summary>Forgets all that is known about holes: some may have grown anywhere.</summary>
+    private void ForgetSpot()
+    {
+        LeaveSpot();
+        _knownPages = LeafNode.Saturated;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -157,10 +170,9 @@ internal sealed unsafe partial class AreaIndex
     {
         unchecked
         {
-            BlockNode* nodes = _shape.Nodes;
             int second = NextOfBottom();
-            bool onlyBottomIsLow = second == 0 || nodes[second].Start > from;
-            if (!onlyBottomIsLow || nodes[_bottom].End < length || length >= LeafNode.Saturated)
+            bool onlyBottomIsLow = second == 0 || BlockAt(second)->Start > from;
+            if (!onlyBottomIsLow || _bottomEnd < length || length >= LeafNode.Saturated)
             {
                 return EndOfAnyWalk(pages, alignPages, length, from);
             }
@@ -171,20 +183,20 @@ internal sealed unsafe partial class AreaIndex
                 return _bottom;
             }
 
-            int high = MoveToLowestHole((int)length) ? LeafNode.Blocks(_leaf)[_lane] : 0;
-            long highStart = high == 0 ? long.MaxValue : nodes[high].Start;
+            int high = (length >= _spotLeast && length <= _spotMost) || FindSpot(length) ? LeafNode.Blocks(_leaf)[_lane] : 0;
+            long highStart = high == 0 ? long.MaxValue : BlockAt(high)->Start;
             int edge = _bottom;
-            int node = nodes[edge].Parent;
-            while (node != 0 && nodes[node].Start < highStart)
+            int node = BlockAt(edge)->Parent;
+            while (node != 0 && BlockAt(node)->Start < highStart)
             {
                 if (HasRoom(node, pages, alignPages, from, out _))
                 {
-                    MoveTo(nodes[node].Start);
+                    MoveTo(BlockAt(node)->Start);
                     return node;
                 }
 
                 edge = node;
-                node = nodes[node].Parent;
+                node = BlockAt(node)->Parent;
             }
 
             int chosen = high;
@@ -192,11 +204,11 @@ internal sealed unsafe partial class AreaIndex
             {
                 // The hole lies right of the highest edge node below it. Of its ancestors up to there the last is the lowest.
                 // Whether an ancestor is below the hole is a toss; so it is not branched on by itself.
-                for (node = nodes[high].Parent; node != edge; node = nodes[node].Parent)
+                for (node = BlockAt(high)->Parent; node != edge; node = BlockAt(node)->Parent)
                 {
-                    long start = nodes[node].Start;
+                    long start = BlockAt(node)->Start;
                     long aligned = (Math.Max(start, from) + alignPages - 1) & -alignPages;
-                    if ((start < highStart) & (aligned + pages <= nodes[node].End))
+                    if ((start < highStart) & (aligned + pages <= BlockAt(node)->End))
                     {
                         chosen = node;
                     }
@@ -205,35 +217,10 @@ internal sealed unsafe partial class AreaIndex
 
             if (chosen != high)
             {
-                MoveTo(nodes[chosen].Start);
+                MoveTo(BlockAt(chosen)->Start);
             }
 
             return chosen;
-        }
-    }
-
-    /// <summary>Moves to the lowest hole of so many pages, at once if it is known to be where the last operation was.</summary>
-    private bool MoveToLowestHole(int pages)
-    {
-        unchecked
-        {
-            byte* leaf = _leaf;
-            int lane = _lane;
-            int size = LeafNode.Sizes(leaf)[lane];
-            long start = _leafStart + LeafNode.Offsets(leaf)[lane] + size;
-            if ((pages >= _knownPages) & (LeafNode.Holes(leaf)[lane] >= pages) & (start <= _knownBelow) & (size != LeafNode.Saturated))
-            {
-                return true;
-            }
-
-            if (!MoveToFirstHole(pages))
-            {
-                return false;
-            }
-
-            _knownPages = pages;
-            _knownBelow = AreaStart + AreaPages;
-            return true;
         }
     }
 
@@ -241,7 +228,6 @@ internal sealed unsafe partial class AreaIndex
     {
         unchecked
         {
-            BlockNode* nodes = _shape.Nodes;
             FindBigAround(from, length, out long lowStart, out long highStart);
             int node = _shape.Root;
             int turnedBefore = 0;    // where the descent turned left although the big high hole is here or on the right
@@ -250,7 +236,7 @@ internal sealed unsafe partial class AreaIndex
             long ceiling = long.MaxValue;
             while (true)
             {
-                long start = nodes[node].Start;
+                long start = BlockAt(node)->Start;
                 if (start > from && (lowStart > floor || highStart < start))
                 {
                     if (highStart >= start && highStart < ceiling)
@@ -259,7 +245,7 @@ internal sealed unsafe partial class AreaIndex
                     }
 
                     ceiling = start;
-                    node = nodes[node].Left;
+                    node = BlockAt(node)->Left;
                     continue;
                 }
 
@@ -276,10 +262,10 @@ internal sealed unsafe partial class AreaIndex
                 }
 
                 floor = start;
-                node = nodes[node].Right;
+                node = BlockAt(node)->Right;
             }
 
-            for (node = nodes[deadEnd].Parent; node != 0; node = nodes[node].Parent)
+            for (node = BlockAt(deadEnd)->Parent; node != 0; node = BlockAt(node)->Parent)
             {
                 if (HasRoom(node, pages, alignPages, from, out _))
                 {
@@ -297,16 +283,16 @@ internal sealed unsafe partial class AreaIndex
                 return 0;
             }
 
-            node = nodes[node].Right;
-            while (nodes[node].Start != highStart)
+            node = BlockAt(node)->Right;
+            while (BlockAt(node)->Start != highStart)
             {
-                bool below = nodes[node].Start < highStart;
+                bool below = BlockAt(node)->Start < highStart;
                 if (below && HasRoom(node, pages, alignPages, from, out _))
                 {
                     break;
                 }
 
-                node = below ? nodes[node].Right : nodes[node].Left;
+                node = below ? BlockAt(node)->Right : BlockAt(node)->Left;
             }
 
             return Chosen(node);
@@ -315,29 +301,28 @@ internal sealed unsafe partial class AreaIndex
 
     private int Chosen(int block)
     {
-        MoveTo(_shape.Nodes[block].Start);
+        MoveTo(BlockAt(block)->Start);
         return block;
     }
 
     /// <summary>Finds the highest big hole at or below the start of a window (-1: none) and the lowest big one above it.</summary>
     private void FindBigAround(long from, long length, out long lowStart, out long highStart)
     {
-        BlockNode* nodes = _shape.Nodes;
         int wanted = (int)Math.Min(length, LeafNode.Saturated);
         MoveTo(from);
         int here = LeafNode.Blocks(_leaf)[_lane];
-        bool hereIsBig = here != 0 && nodes[here].End - nodes[here].Start >= length;
-        bool hereIsLow = here != 0 && nodes[here].Start <= from;
+        bool hereIsBig = here != 0 && BlockAt(here)->End - BlockAt(here)->Start >= length;
+        bool hereIsLow = here != 0 && BlockAt(here)->Start <= from;
 
         int low = hereIsBig && hereIsLow ? here : 0;
         SaveCursor();
         while (low == 0 && MoveToPreviousHole(wanted))
         {
             int block = LeafNode.Blocks(_leaf)[_lane];
-            low = nodes[block].End - nodes[block].Start >= length ? block : 0;
+            low = BlockAt(block)->End - BlockAt(block)->Start >= length ? block : 0;
         }
 
-        if (low == 0 && nodes[_bottom].End >= length)
+        if (low == 0 && BlockAt(_bottom)->End >= length)
         {
             low = _bottom;
         }
@@ -347,11 +332,11 @@ internal sealed unsafe partial class AreaIndex
         while (high == 0 && MoveToNextHole(wanted))
         {
             int block = LeafNode.Blocks(_leaf)[_lane];
-            high = nodes[block].End - nodes[block].Start >= length ? block : 0;
+            high = BlockAt(block)->End - BlockAt(block)->Start >= length ? block : 0;
         }
 
-        lowStart = low == 0 ? -1 : nodes[low].Start;
-        highStart = high == 0 ? long.MaxValue : nodes[high].Start;
+        lowStart = low == 0 ? -1 : BlockAt(low)->Start;
+        highStart = high == 0 ? long.MaxValue : BlockAt(high)->Start;
     }
 
     /// <summary>Whether the aligned request fits the hole from the window's start on, and where.</summary>
@@ -360,7 +345,7 @@ internal sealed unsafe partial class AreaIndex
     {
         unchecked
         {
-            BlockNode* node = _shape.Nodes + block;
+            BlockNode* node = BlockAt(block);
             page = (Math.Max(node->Start, from) + alignPages - 1) & -alignPages;
             return page + pages <= node->End && page + pages < _topPage;
         }
@@ -371,16 +356,15 @@ internal sealed unsafe partial class AreaIndex
     {
         unchecked
         {
-            BlockNode* nodes = _shape.Nodes;
-            int node = nodes[_bottom].Right;
+            int node = BlockAt(_bottom)->Right;
             if (node == 0)
             {
-                return nodes[_bottom].Parent;
+                return BlockAt(_bottom)->Parent;
             }
 
-            while (nodes[node].Left != 0)
+            while (BlockAt(node)->Left != 0)
             {
-                node = nodes[node].Left;
+                node = BlockAt(node)->Left;
             }
 
             return node;

@@ -10,12 +10,11 @@ internal sealed unsafe partial class AreaIndex
     private const int JoinedEntries = 26;   // if together they leave some room
     private const int AppendSplit = 28;     // a sequential fill leaves nodes this full behind
 
-    private const int NodeUnitShift = 6;
-
     private SlotArena _leaves = null!;
     private SlotArena _inner = null!;
     private byte* _leafMemory;
     private byte* _innerMemory;
+    private byte* _blockMemory;
     private byte* _root;
     private int _rootId;
     private int _height;       // of the root; leaves are at level 0
@@ -28,7 +27,8 @@ internal sealed unsafe partial class AreaIndex
         : this(other.Rule, other._pageMask + 1, other._lastAddress, other._shape.Clone())
     {
         (_leaves, _inner) = (other._leaves.Clone(), other._inner.Clone());
-        (_bottom, _rootId, _height, AreaCount) = (other._bottom, other._rootId, other._height, other.AreaCount);
+        (_bottom, _bottomEnd) = (other._bottom, other._bottomEnd);
+        (_rootId, _height, AreaCount) = (other._rootId, other._height, other.AreaCount);
         _hugePages = other._hugePages is null ? null : new(other._hugePages);
         _memoryIsShort = other._memoryIsShort;
         FindMemory();
@@ -37,8 +37,8 @@ internal sealed unsafe partial class AreaIndex
 
     private void StartTree(int bottomBlock)
     {
-        _leaves = new(LeafNode.Bytes, NodeUnitShift, capacity: 4);
-        _inner = new(InnerNode.Bytes, NodeUnitShift, capacity: 2 * HeightMax);
+        _leaves = new(LeafNode.Bytes, capacity: 4);
+        _inner = new(InnerNode.Bytes, capacity: 2 * HeightMax);
         _rootId = _inner.Take();
         _height = 1;
         FindMemory();
@@ -49,6 +49,7 @@ internal sealed unsafe partial class AreaIndex
         LeafNode.Blocks(leaf)[0] = bottomBlock;
         InnerNode.Clear(_root);
         InnerNode.Insert(_root, -1, start: 0, leafId, hole: 0);
+        _bottomEnd = BlockAt(bottomBlock)->End;
         PlaceCursors();
     }
 
@@ -57,6 +58,7 @@ internal sealed unsafe partial class AreaIndex
         _leafMemory = _leaves.Base;
         _innerMemory = _inner.Base;
         _root = InnerAt(_rootId);
+        _blockMemory = _shape.Memory;
     }
 
     /// <summary>Makes sure that the next operation moves nothing in memory.</summary>
@@ -84,10 +86,13 @@ internal sealed unsafe partial class AreaIndex
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private byte* LeafAt(int id) => unchecked(_leafMemory + ((long)id << NodeUnitShift));
+    private byte* LeafAt(int id) => unchecked(_leafMemory + id);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private byte* InnerAt(int id) => unchecked(_innerMemory + ((long)id << NodeUnitShift));
+    private byte* InnerAt(int id) => unchecked(_innerMemory + id);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private BlockNode* BlockAt(int id) => unchecked((BlockNode*)(_blockMemory + id));
 
     /// <summary>The length of an area, which starts at a page.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -125,36 +130,49 @@ internal sealed unsafe partial class AreaIndex
     {
         unchecked
         {
-            if (LeafNode.IsFull(_leaf) || start - _leafStart >= LeafNode.Unused)
+            byte* leaf = _leaf;
+            int lane = _lane;
+            long offset = start - _leafStart;
+            if (LeafNode.IsFull(leaf) || offset >= LeafNode.Unused)
             {
-                if (!MakeRoom(start))
-                {
-                    InsertFar(holeBefore, blockBefore, start, size, hole, block);
-                    return;
-                }
+                InsertElsewhere(holeBefore, blockBefore, start, size, hole, block);
+                return;
             }
 
-            LeafNode.InsertBehind(_leaf, _lane, holeBefore, blockBefore, (int)(start - _leafStart), size, hole, block);
-            _lane++;
+            int oldHole = LeafNode.Holes(leaf)[lane];
+            LeafNode.InsertBehind(leaf, lane, holeBefore, blockBefore, (int)offset, size, hole, block);
+            _lane = lane + 1;
             AreaCount++;
-            RefreshHoles(_leaf, _above);
+
+            // Only if the hole was the largest of the leaf can the largest have changed; the bottom hole is none of them.
+            if (oldHole != hole && (oldHole == InnerNode.Holes(_above[1].Node)[_above[1].Lane] || oldHole < hole))
+            {
+                RefreshHoles(leaf, _above);
+            }
         }
     }
 
-    /// <summary>Splits the full leaf moved to, unless the new area is too far behind it to be one of its offsets.</summary>
+    /// <summary>The same where the leaf has no room for the area or the area is too far behind it.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private bool MakeRoom(long start)
+    private void InsertElsewhere(int holeBefore, int blockBefore, long start, int size, int hole, int block)
     {
         if (start - _leafStart >= LeafNode.Unused)
         {
-            return false;   // then it comes behind all areas of the leaf: its successor would be farther still
+            InsertFar(holeBefore, blockBefore, start, size, hole, block);
+            return;
         }
 
         SplitLeaf();
-        return true;
+        LeafNode.InsertBehind(_leaf, _lane, holeBefore, blockBefore, (int)(start - _leafStart), size, hole, block);
+        _lane++;
+        AreaCount++;
+        RefreshHoles(_leaf, _above);
     }
 
-    /// <summary>Puts an area behind the one moved to, the last of its leaf, as the first of a new leaf.</summary>
+    /// <summary>
+    /// Puts an area behind the one moved to as the first of a new leaf. It comes behind all areas of the old one: what
+    /// comes behind it would be farther still.
+    /// </summary>
     private void InsertFar(int holeBefore, int blockBefore, long start, int size, int hole, int block)
     {
         HoleLanes.Set(LeafNode.Holes(_leaf), _lane, holeBefore);

@@ -36,6 +36,7 @@ internal sealed unsafe partial class AreaIndex : IFreeSpace
     private readonly ulong _alignBytesWithoutShape;   // up to this alignment the lowest hole that fits is the answer
     private readonly BlockShapeTree _shape;
     private int _bottom;                        // the block at the bottom of the address space
+    private long _bottomEnd;                    // and its end
 
     /// <summary>Makes an address space with one free block, [1, lastAddress).</summary>
     /// <param name="rule">How long a block is searched for.</param>
@@ -44,7 +45,7 @@ internal sealed unsafe partial class AreaIndex : IFreeSpace
     internal AreaIndex(FreeSearchRule rule, ulong pageBytes, ulong lastAddress)
         : this(rule, pageBytes, lastAddress, new BlockShapeTree())
     {
-        _bottom = _shape.Insert(0, _topPage, parent: 0, isLeft: true);
+        _bottom = _shape.InsertFirst(0, _topPage);
         StartTree(_bottom);
     }
 
@@ -107,9 +108,9 @@ internal sealed unsafe partial class AreaIndex : IFreeSpace
         index.StartTree(index._bottom);
         for (int position = 1; position < shape.Count; position++)
         {
-            BlockNode* below = links.Nodes + ids[shape.InOrder[position - 1]];
+            BlockNode* below = links.At(ids[shape.InOrder[position - 1]]);
             int block = ids[shape.InOrder[position]];
-            index.Append(below->End, links.Nodes[block].Start, links.Nodes[block].End, block);
+            index.Append(below->End, links.At(block)->Start, links.At(block)->End, block);
         }
 
         return index;
@@ -132,16 +133,16 @@ internal sealed unsafe partial class AreaIndex : IFreeSpace
             RefuseOddRequest(sizeBytes, alignBytes);
             ReserveMemory();
             long pages = (long)(sizeBytes >> _pageShift);
-            if (alignBytes <= _alignBytesWithoutShape && TryLocateEasily(pages, FirstPage(windowStart), out long page))
+            if (alignBytes <= _alignBytesWithoutShape && MoveToSpot(pages, FirstPage(windowStart)))
             {
+                long page = _spotPage;
                 if (page + pages > (long)(windowEnd >> _pageShift))
                 {
-                    _knownPages = LeafNode.Saturated;
                     address = 0;
                     return false;
                 }
 
-                CutLow(page, (int)pages);
+                CutSpot((int)pages);
                 address = (ulong)page << _pageShift;
                 return true;
             }
@@ -150,6 +151,7 @@ internal sealed unsafe partial class AreaIndex : IFreeSpace
         }
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private bool TryPlaceAnywhere(ulong sizeBytes, ulong alignBytes, ulong windowStart, ulong windowEnd, out ulong address)
     {
         bool found = Locate(sizeBytes, alignBytes, windowStart, windowEnd, out long page, out int block);
@@ -176,7 +178,7 @@ internal sealed unsafe partial class AreaIndex : IFreeSpace
         }
 
         int block = _shape.AtOrBelow(page);
-        if (_shape.Nodes[block].End < page + pages)
+        if (BlockAt(block)->End < page + pages)
         {
             return false;
         }
@@ -214,7 +216,7 @@ internal sealed unsafe partial class AreaIndex : IFreeSpace
             }
 
             sizeBytes = (ulong)PagesOf(_leaf, _lane, page) << _pageShift;
-            Free();
+            Free(page);
             return true;
         }
     }
@@ -259,7 +261,7 @@ internal sealed unsafe partial class AreaIndex : IFreeSpace
             return default;
         }
 
-        BlockNode* node = _shape.Nodes + id;
+        BlockNode* node = BlockAt(id);
         return new(
             Start: node->Start == 0 ? 1 : (ulong)node->Start << _pageShift,
             End: node->End == _topPage ? _lastAddress : (ulong)node->End << _pageShift);

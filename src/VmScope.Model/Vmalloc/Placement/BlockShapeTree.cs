@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 namespace VmScope.Vmalloc;
 
 /// <summary>A free block: its pages and its place in the kernel's red-black tree.</summary>
-/// <remarks>32 bytes: two share a cache line. Id 0 stands for "none" and reads as a black node.</remarks>
+/// <remarks>32 bytes: two share a cache line.</remarks>
 internal struct BlockNode
 {
     internal long Start;
@@ -16,42 +16,47 @@ internal struct BlockNode
 
 /// <summary>The kernel's red-black tree of free blocks, kept for its shape alone: no maxima, no searches by size.</summary>
 /// <remarks>
+/// <para>
 /// The same choices as <see cref="AddressTree{TUpkeep}"/>, on 32-bit ids in one piece of memory. Source: lib/rbtree.c,
 /// include/linux/rbtree_augmented.h.
+/// </para>
+/// <para>
+/// Which side of its parent a node is on is a matter of luck that no branch predictor guesses, so sides are computed: side 0
+/// is left, side 1 right, and one code serves both. Id 0 stands for "none": it reads as a black node, may be told any
+/// parent, and holds the root as its right child, so that links are changed without asking whether there is a node.
+/// </para>
 /// </remarks>
 internal sealed unsafe class BlockShapeTree
 {
+    private const int FirstLink = 4;   // the links in words of four bytes from the start of a node
     private readonly SlotArena _arena;
-    private BlockNode* _nodes;
 
     internal BlockShapeTree()
     {
-        _arena = new(sizeof(BlockNode), unitShift: 5, capacity: 64);
-        _nodes = (BlockNode*)_arena.Base;
-        _nodes[0] = new() { IsBlack = 1 };
+        _arena = new(sizeof(BlockNode), capacity: 64);
+        Memory = _arena.Base;
+        *At(0) = new() { IsBlack = 1 };
     }
 
     private BlockShapeTree(BlockShapeTree other)
     {
         _arena = other._arena.Clone();
-        _nodes = (BlockNode*)_arena.Base;
-        (Root, Count) = (other.Root, other.Count);
+        Memory = _arena.Base;
+        Count = other.Count;
     }
 
-    internal int Root { get; private set; }
+    internal int Root
+    {
+        get => At(0)->Right;
+        private set => At(0)->Right = value;
+    }
 
     internal int Count { get; private set; }
 
     internal long UsedBytes => _arena.UsedBytes;
 
-    /// <summary>All nodes by id; valid until the next <see cref="Reserve"/>.</summary>
-    internal BlockNode* Nodes
-    {
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        get => _nodes;
-    }
-
-    internal BlockShapeTree Clone() => new(this);
+    /// <summary>Where id 0 is; the others are as many bytes behind it as they say. Changes only in <see cref="Reserve"/>.</summary>
+    internal byte* Memory { get; private set; }
 
     /// <summary>How many insertions move no node in memory.</summary>
     internal int Spare
@@ -60,11 +65,17 @@ internal sealed unsafe class BlockShapeTree
         get => _arena.Spare;
     }
 
+    internal BlockShapeTree Clone() => new(this);
+
+    /// <summary>A node by its id.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal BlockNode* At(int id) => unchecked((BlockNode*)(Memory + id));
+
     /// <summary>Makes sure that so many insertions move no node in memory.</summary>
     internal void Reserve(int nodes)
     {
         _arena.Reserve(nodes);
-        _nodes = (BlockNode*)_arena.Base;
+        Memory = _arena.Base;
     }
 
     /// <summary>Takes the links of a tree that was read; returns the id of each node by its index.</summary>
@@ -83,7 +94,7 @@ internal sealed unsafe class BlockShapeTree
             if (ids[index] != 0)
             {
                 FreeTreeNode read = preorder[index];
-                _nodes[ids[index]] = new()
+                *At(ids[index]) = new()
                 {
                     Start = (long)(read.Start >> pageShift),
                     End = (long)(read.End >> pageShift) + (read.End % (1UL << pageShift) == 0 ? 0 : 1),
@@ -99,109 +110,82 @@ internal sealed unsafe class BlockShapeTree
         return ids;
     }
 
-    /// <summary>Adds a block below <paramref name="parent"/> (0 in an empty tree) and rebalances; returns its id.</summary>
-    internal int Insert(long start, long end, int parent, bool isLeft)
+    /// <summary>Makes a block the root of the empty tree; returns its id.</summary>
+    internal int InsertFirst(long start, long end) => Insert(start, end, parent: 0, side: 1);
+
+    /// <summary>Adds a block directly before <paramref name="next"/> in address order.</summary>
+    internal int InsertBefore(long start, long end, int next) => InsertBeside(start, end, next, side: 0);
+
+    /// <summary>Adds a block directly behind <paramref name="previous"/> in address order.</summary>
+    internal int InsertAfter(long start, long end, int previous) => InsertBeside(start, end, previous, side: 1);
+
+    /// <summary>Adds a block directly before (0) or behind (1) another: there, or else where the next one has room.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private int InsertBeside(long start, long end, int neighbour, int side)
+    {
+        int node = Link(neighbour, side);
+        if (node == 0)
+        {
+            return Insert(start, end, neighbour, side);
+        }
+
+        side ^= 1;
+        for (int next = node; next != 0; next = Link(node, side))
+        {
+            node = next;
+        }
+
+        return Insert(start, end, node, side);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private int Insert(long start, long end, int parent, int side)
     {
         unchecked
         {
             int id = _arena.Take();
-            BlockNode* nodes = _nodes;
-            nodes[id] = new() { Start = start, End = end, Parent = parent };
+            *At(id) = new() { Start = start, End = end, Parent = parent };
             Count++;
-            if (parent == 0)
+            Link(parent, side) = id;
+            if (At(parent)->IsBlack == 0)
             {
-                Root = id;
+                BalanceAfterInsert(id);
             }
-            else if (isLeft)
+            else if (parent == 0)
             {
-                nodes[parent].Left = id;
-            }
-            else
-            {
-                nodes[parent].Right = id;
+                At(id)->IsBlack = 1;
             }
 
-            BalanceAfterInsert(id);
             return id;
-        }
-    }
-
-    /// <summary>Adds a block directly before <paramref name="next"/> in address order.</summary>
-    internal int InsertBefore(long start, long end, int next)
-    {
-        unchecked
-        {
-            BlockNode* nodes = _nodes;
-            int node = nodes[next].Left;
-            if (node == 0)
-            {
-                return Insert(start, end, next, isLeft: true);
-            }
-
-            while (nodes[node].Right != 0)
-            {
-                node = nodes[node].Right;
-            }
-
-            return Insert(start, end, node, isLeft: false);
-        }
-    }
-
-    /// <summary>Adds a block directly behind <paramref name="previous"/> in address order.</summary>
-    internal int InsertAfter(long start, long end, int previous)
-    {
-        unchecked
-        {
-            BlockNode* nodes = _nodes;
-            int node = nodes[previous].Right;
-            if (node == 0)
-            {
-                return Insert(start, end, previous, isLeft: false);
-            }
-
-            while (nodes[node].Left != 0)
-            {
-                node = nodes[node].Left;
-            }
-
-            return Insert(start, end, node, isLeft: true);
         }
     }
 
     /// <summary>The block with the greatest start not above the page; 0 if there is none.</summary>
     internal int AtOrBelow(long page)
     {
-        unchecked
+        int best = 0;
+        for (int node = Root; node != 0;)
         {
-            BlockNode* nodes = _nodes;
-            int best = 0;
-            for (int node = Root; node != 0;)
-            {
-                bool below = nodes[node].Start <= page;
-                best = below ? node : best;
-                node = below ? nodes[node].Right : nodes[node].Left;
-            }
-
-            return best;
+            bool below = At(node)->Start <= page;
+            best = below ? node : best;
+            node = Link(node, below ? 1 : 0);
         }
+
+        return best;
     }
 
     /// <summary>The block with the smallest start above the page; 0 if there is none.</summary>
     internal int Above(long page)
     {
-        unchecked
+        int best = 0;
+        for (int node = Root; node != 0;)
         {
-            BlockNode* nodes = _nodes;
-            int best = 0;
-            for (int node = Root; node != 0;)
-            {
-                bool above = nodes[node].Start > page;
-                best = above ? node : best;
-                node = above ? nodes[node].Left : nodes[node].Right;
-            }
-
-            return best;
+            bool above = At(node)->Start > page;
+            best = above ? node : best;
+            node = Link(node, above ? 0 : 1);
         }
+
+        return best;
     }
 
     /// <summary>Takes a block out, rebalances, and frees its id.</summary>
@@ -209,115 +193,104 @@ internal sealed unsafe class BlockShapeTree
     {
         unchecked
         {
-            BlockNode* nodes = _nodes;
-            (int left, int right, int parent) = (nodes[id].Left, nodes[id].Right, nodes[id].Parent);
-            int hollow = 0;   // where a black node is missing below afterwards
+            BlockNode* erased = At(id);
+            (int left, int right, int parent) = (erased->Left, erased->Right, erased->Parent);
+            int side = SideOf(id, parent);
+            int hollow;   // where a black node is missing below afterwards
             if (left == 0 || right == 0)
             {
                 int child = left | right;
-                Replace(id, child);
-                if (child != 0)
-                {
-                    (nodes[child].Parent, nodes[child].IsBlack) = (parent, nodes[id].IsBlack);
-                }
-                else if (nodes[id].IsBlack != 0)
-                {
-                    hollow = parent;
-                }
+                Link(parent, side) = child;
+                At(child)->Parent = parent;
+                At(child)->IsBlack |= erased->IsBlack;   // a child on its own is red, and takes the colour; none is black
+                hollow = child == 0 && erased->IsBlack != 0 ? parent : 0;
             }
             else
             {
                 int heir = right;
-                int above = heir;   // the parent of the gap that the heir leaves behind
-                if (nodes[heir].Left != 0)
+                int above = right;   // the parent of the gap that the heir leaves behind
+                int gapSide = 1;
+                for (int next = At(heir)->Left; next != 0; next = At(heir)->Left)
                 {
-                    do
-                    {
-                        above = heir;
-                        heir = nodes[heir].Left;
-                    }
-                    while (nodes[heir].Left != 0);
+                    above = heir;
+                    heir = next;
+                    gapSide = 0;
+                }
 
-                    nodes[above].Left = nodes[heir].Right;
-                    nodes[heir].Right = right;
-                    int orphanBelow = nodes[above].Left;
-                    nodes[right].Parent = heir;
-                    hollow = TakeOverOrphan(orphanBelow, above, nodes[heir].IsBlack);
+                BlockNode* node = At(heir);
+                int orphan = node->Right;
+                if (gapSide == 0)
+                {
+                    At(above)->Left = orphan;
+                    node->Right = right;
+                    At(right)->Parent = heir;
                 }
                 else
                 {
-                    hollow = TakeOverOrphan(nodes[heir].Right, above, nodes[heir].IsBlack);
+                    above = heir;
                 }
 
-                nodes[heir].Left = left;
-                nodes[left].Parent = heir;
-                Replace(id, heir);
-                (nodes[heir].Parent, nodes[heir].IsBlack) = (parent, nodes[id].IsBlack);
-            }
-
-            if (hollow != 0)
-            {
-                BalanceAfterErase(hollow);
+                At(orphan)->Parent = above;
+                hollow = orphan == 0 && node->IsBlack != 0 ? above : 0;
+                At(orphan)->IsBlack = 1;
+                node->Left = left;
+                At(left)->Parent = heir;
+                Link(parent, side) = heir;
+                (node->Parent, node->IsBlack) = (parent, erased->IsBlack);
             }
 
             Count--;
             _arena.Return(id);
-        }
-    }
-
-    /// <summary>Gives the heir's only child its new parent; returns where a black node is missing.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private int TakeOverOrphan(int orphan, int parent, int heirIsBlack)
-    {
-        unchecked
-        {
-            if (orphan == 0)
+            if (hollow != 0)
             {
-                return heirIsBlack != 0 ? parent : 0;
+                BalanceAfterErase(hollow);
             }
-
-            (_nodes[orphan].Parent, _nodes[orphan].IsBlack) = (parent, 1);
-            return 0;
         }
     }
+
+    /// <summary>Which child of its parent a node is: 0 left, 1 right. The root is the right one of 0.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private int SideOf(int id, int parent) => At(parent)->Left == id ? 0 : 1;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private ref int Link(int id, int side) => ref unchecked(((int*)(Memory + id))[FirstLink + side]);
 
     private void BalanceAfterInsert(int node)
     {
         unchecked
         {
-            BlockNode* nodes = _nodes;
             while (true)
             {
-                int parent = nodes[node].Parent;
-                if (parent == 0)
+                int parent = At(node)->Parent;
+                if (At(parent)->IsBlack != 0)
                 {
-                    nodes[node].IsBlack = 1;
+                    At(node)->IsBlack |= parent == 0 ? 1 : 0;
                     return;
                 }
 
-                if (nodes[parent].IsBlack != 0)
+                int grandparent = At(parent)->Parent;
+                int side = SideOf(parent, grandparent);
+                int uncle = Link(grandparent, side ^ 1);
+                if (At(uncle)->IsBlack == 0)
                 {
-                    return;
-                }
-
-                int grandparent = nodes[parent].Parent;
-                bool parentIsLeft = nodes[grandparent].Left == parent;
-                int uncle = parentIsLeft ? nodes[grandparent].Right : nodes[grandparent].Left;
-                if (nodes[uncle].IsBlack == 0)
-                {
-                    (nodes[uncle].IsBlack, nodes[parent].IsBlack, nodes[grandparent].IsBlack) = (1, 1, 0);
+                    (At(uncle)->IsBlack, At(parent)->IsBlack, At(grandparent)->IsBlack) = (1, 1, 0);
                     node = grandparent;
                     continue;
                 }
 
-                if (node == (parentIsLeft ? nodes[parent].Right : nodes[parent].Left))
+                if (Link(parent, side ^ 1) == node)
                 {
-                    RotateUp(node);
+                    // The inner grandchild goes between the two first.
+                    int inner = Link(node, side);
+                    Link(parent, side ^ 1) = inner;
+                    At(inner)->Parent = parent;
+                    Link(node, side) = parent;
+                    At(parent)->Parent = node;
                     parent = node;
                 }
 
-                RotateUp(parent);
-                (nodes[parent].IsBlack, nodes[grandparent].IsBlack) = (1, 0);
+                TurnOver(parent, grandparent, side);
+                (At(parent)->IsBlack, At(grandparent)->IsBlack) = (1, 0);
                 return;
             }
         }
@@ -327,34 +300,33 @@ internal sealed unsafe class BlockShapeTree
     {
         unchecked
         {
-            BlockNode* nodes = _nodes;
             int node = 0;
             while (true)
             {
-                bool isLeft = node != nodes[parent].Right;
-                int sibling = isLeft ? nodes[parent].Right : nodes[parent].Left;
-                if (nodes[sibling].IsBlack == 0)
+                int side = At(parent)->Right == node ? 0 : 1;   // where the sibling is
+                int sibling = Link(parent, side);
+                if (At(sibling)->IsBlack == 0)
                 {
-                    RotateUp(sibling);
-                    (nodes[sibling].IsBlack, nodes[parent].IsBlack) = (1, 0);
-                    sibling = isLeft ? nodes[parent].Right : nodes[parent].Left;
+                    TurnOver(sibling, parent, side);
+                    (At(sibling)->IsBlack, At(parent)->IsBlack) = (1, 0);
+                    sibling = Link(parent, side);
                 }
 
-                int outer = isLeft ? nodes[sibling].Right : nodes[sibling].Left;
-                if (nodes[outer].IsBlack != 0)
+                int outer = Link(sibling, side);
+                if (At(outer)->IsBlack != 0)
                 {
-                    int inner = isLeft ? nodes[sibling].Left : nodes[sibling].Right;
-                    if (nodes[inner].IsBlack != 0)
+                    int inner = Link(sibling, side ^ 1);
+                    if (At(inner)->IsBlack != 0)
                     {
-                        nodes[sibling].IsBlack = 0;
-                        if (nodes[parent].IsBlack == 0)
+                        At(sibling)->IsBlack = 0;
+                        if (At(parent)->IsBlack == 0)
                         {
-                            nodes[parent].IsBlack = 1;
+                            At(parent)->IsBlack = 1;
                             return;
                         }
 
                         node = parent;
-                        parent = nodes[node].Parent;
+                        parent = At(node)->Parent;
                         if (parent == 0)
                         {
                             return;
@@ -363,68 +335,29 @@ internal sealed unsafe class BlockShapeTree
                         continue;
                     }
 
-                    RotateUp(inner);
+                    TurnOver(inner, sibling, side ^ 1);
                     (outer, sibling) = (sibling, inner);
                 }
 
-                RotateUp(sibling);
-                nodes[sibling].IsBlack = nodes[parent].IsBlack;
-                (nodes[parent].IsBlack, nodes[outer].IsBlack) = (1, 1);
+                TurnOver(sibling, parent, side);
+                At(sibling)->IsBlack = At(parent)->IsBlack;
+                (At(parent)->IsBlack, At(outer)->IsBlack) = (1, 1);
                 return;
             }
         }
     }
 
-    /// <summary>Turns a node over its parent; colours stay.</summary>
-    private void RotateUp(int node)
-    {
-        unchecked
-        {
-            BlockNode* nodes = _nodes;
-            int parent = nodes[node].Parent;
-            int middle;
-            if (nodes[parent].Left == node)
-            {
-                middle = nodes[node].Right;
-                (nodes[parent].Left, nodes[node].Right) = (middle, parent);
-            }
-            else
-            {
-                middle = nodes[node].Left;
-                (nodes[parent].Right, nodes[node].Left) = (middle, parent);
-            }
-
-            if (middle != 0)
-            {
-                nodes[middle].Parent = parent;
-            }
-
-            Replace(parent, node);
-            nodes[node].Parent = nodes[parent].Parent;
-            nodes[parent].Parent = node;
-        }
-    }
-
-    /// <summary>Lets the parent of <paramref name="old"/> point at <paramref name="heir"/>.</summary>
+    /// <summary>Turns a node over its parent, of which it is the child on a side; colours stay.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void Replace(int old, int heir)
+    private void TurnOver(int node, int parent, int side)
     {
-        unchecked
-        {
-            BlockNode* nodes = _nodes;
-            int parent = nodes[old].Parent;
-            if (parent == 0)
-            {
-                Root = heir;
-            }
-            else if (nodes[parent].Left == old)
-            {
-                nodes[parent].Left = heir;
-            }
-            else
-            {
-                nodes[parent].Right = heir;
-            }
-        }
+        int middle = Link(node, side ^ 1);
+        int above = At(parent)->Parent;
+        Link(above, SideOf(parent, above)) = node;
+        At(node)->Parent = above;
+        Link(parent, side) = middle;
+        At(middle)->Parent = parent;
+        Link(node, side ^ 1) = parent;
+        At(parent)->Parent = node;
     }
 }

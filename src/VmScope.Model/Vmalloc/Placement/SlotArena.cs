@@ -4,28 +4,26 @@ namespace VmScope.Vmalloc;
 
 /// <summary>Equal slots of memory that the garbage collector neither moves nor scans, named by small numbers.</summary>
 /// <remarks>
-/// A slot's number is its place in units of a power of two, so that its address is one shift and one addition away;
-/// number 0 is never handed out and stands for "none". Slots begin at multiples of 64 bytes if their size is one. The
-/// memory is a pinned array, so nothing has to be disposed of.
+/// A slot's number is its distance from the first in bytes, so that its address is one addition away; number 0 is never
+/// handed out and stands for "none". Slots begin at multiples of 64 bytes if their size is one. The memory is a pinned
+/// array, so nothing has to be disposed of.
 /// </remarks>
 internal sealed unsafe class SlotArena
 {
     private const int AlignmentBytes = 64;
 
     private readonly int _slotBytes;
-    private readonly int _unitShift;
     private byte[] _memory = [];
     private int _capacity;
     private int _highWater = 1;   // in slots; slot 0 counts
     private int _firstReturned;   // chain through the first four bytes of returned slots, last in first out
 
     /// <summary>Makes room for some slots.</summary>
-    /// <param name="slotBytes">The size of a slot, a multiple of 2^<paramref name="unitShift"/>.</param>
-    /// <param name="unitShift">log2 of the unit that numbers count in.</param>
+    /// <param name="slotBytes">The size of a slot.</param>
     /// <param name="capacity">How many slots fit at first.</param>
-    internal SlotArena(int slotBytes, int unitShift, int capacity)
+    internal SlotArena(int slotBytes, int capacity)
     {
-        (_slotBytes, _unitShift) = (slotBytes, unitShift);
+        _slotBytes = slotBytes;
         Resize(capacity);
     }
 
@@ -56,10 +54,10 @@ internal sealed unsafe class SlotArena
             int number = _firstReturned;
             if (number == 0)
             {
-                return _highWater++ * (_slotBytes >> _unitShift);
+                return _highWater++ * _slotBytes;
             }
 
-            _firstReturned = *(int*)(Base + ((long)number << _unitShift));
+            _firstReturned = *(int*)(Base + number);
             return number;
         }
     }
@@ -69,7 +67,7 @@ internal sealed unsafe class SlotArena
     {
         unchecked
         {
-            *(int*)(Base + ((long)number << _unitShift)) = _firstReturned;
+            *(int*)(Base + number) = _firstReturned;
             _firstReturned = number;
             Spare++;
         }
@@ -78,7 +76,7 @@ internal sealed unsafe class SlotArena
     /// <summary>A copy in which every slot has the same number and contents.</summary>
     internal SlotArena Clone()
     {
-        SlotArena copy = new(_slotBytes, _unitShift, _capacity)
+        SlotArena copy = new(_slotBytes, _capacity)
         {
             _highWater = _highWater,
             _firstReturned = _firstReturned,
@@ -114,7 +112,7 @@ internal sealed unsafe class SlotArena
     private int CountReturned()
     {
         int count = 0;
-        for (int number = _firstReturned; number != 0; number = *(int*)(Base + ((long)number << _unitShift)))
+        for (int number = _firstReturned; number != 0; number = *(int*)(Base + number))
         {
             count++;
         }
