@@ -87,7 +87,7 @@ internal sealed unsafe partial class AreaIndex
             // The existing node keeps the upper part and its place in the tree; the lower part is a new one.
             node->Start = page + pages;
             int lower = _shape.InsertBefore(start, page, block);
-            _memoryIsShort |= _shape.Spare < 1;
+            ReserveBlock();
             if (block == _bottom)
             {
                 _bottom = lower;
@@ -214,9 +214,7 @@ internal sealed unsafe partial class AreaIndex
                 return block;
             }
 
-            int fresh = NewBlock(leaf, lane, start, end);
-            _memoryIsShort |= _shape.Spare < 1;
-            return fresh;
+            return NewBlock(leaf, lane, start, end);
         }
     }
 
@@ -227,24 +225,17 @@ internal sealed unsafe partial class AreaIndex
             // Any neighbour tells the place in the tree: it is next to it, wherever the tree has room there.
             uint withBlock = LeafNode.WithBlock(leaf);
             uint earlier = withBlock & ((1u << lane) - 1);
-            if (earlier != 0)
-            {
-                return _shape.InsertAfter(start, end, LeafNode.Blocks(leaf)[BitOperations.Log2(earlier)]);
-            }
-
-            if (withBlock != 0)
-            {
-                return _shape.InsertBefore(start, end, LeafNode.Blocks(leaf)[BitOperations.TrailingZeroCount(withBlock)]);
-            }
-
-            return _shape.InsertAfter(start, end, _shape.AtOrBelow(start));   // the block at the bottom is below everything
+            int block = earlier != 0 ? _shape.InsertAfter(start, end, LeafNode.Blocks(leaf)[BitOperations.Log2(earlier)])
+                : withBlock != 0 ? _shape.InsertBefore(start, end, LeafNode.Blocks(leaf)[BitOperations.TrailingZeroCount(withBlock)])
+                : _shape.InsertAfter(start, end, _shape.AtOrBelow(start));   // the block at the bottom is below everything
+            ReserveBlock();
+            return block;
         }
     }
 
     /// <summary>Gives a range back that is not free anywhere: one area, several, or parts of some.</summary>
     private bool TryGive(long start, long end)
     {
-        ReserveMemory();
         if (start == 0 || end >= _topPage)
         {
             return false;
@@ -299,7 +290,6 @@ internal sealed unsafe partial class AreaIndex
     /// <summary>Makes an area begin at a page that is inside one.</summary>
     private void SplitArea(long page)
     {
-        ReserveMemory();
         MoveTo(page);
         byte* leaf = _leaf;
         int lane = _lane;

@@ -6,7 +6,6 @@ internal sealed unsafe partial class AreaIndex
     public ExpectedPlace PlaceExpected(
         ulong sizeBytes, ulong alignBytes, ulong windowStart, ulong windowEnd, ulong expected, out ulong address)
     {
-        ReserveMemory();
         if (!Locate(sizeBytes, alignBytes, windowStart, windowEnd, out long page, out int block))
         {
             address = 0;

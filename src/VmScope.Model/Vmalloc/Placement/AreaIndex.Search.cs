@@ -71,7 +71,7 @@ internal sealed unsafe partial class AreaIndex
     {
         unchecked
         {
-            if (pages >= LeafNode.Saturated || !MoveToFirstHole((int)pages))
+            if ((ulong)(pages - 1) >= LeafNode.Saturated - 1 || !MoveToFirstHole((int)pages))
             {
                 return false;
             }

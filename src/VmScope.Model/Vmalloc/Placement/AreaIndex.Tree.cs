@@ -18,7 +18,6 @@ internal sealed unsafe partial class AreaIndex
     private byte* _root;
     private int _rootId;
     private int _height;       // of the root; leaves are at level 0
-    private bool _memoryIsShort;
 
     // Sizes that do not fit their lane, by first page. There are hardly ever any.
     private Dictionary<long, long>? _hugePages;
@@ -30,7 +29,6 @@ internal sealed unsafe partial class AreaIndex
         (_bottom, _bottomEnd) = (other._bottom, other._bottomEnd);
         (_rootId, _height, AreaCount) = (other._rootId, other._height, other.AreaCount);
         _hugePages = other._hugePages is null ? null : new(other._hugePages);
-        _memoryIsShort = other._memoryIsShort;
         FindMemory();
         PlaceCursors();
     }
@@ -61,28 +59,30 @@ internal sealed unsafe partial class AreaIndex
         _blockMemory = _shape.Memory;
     }
 
-    /// <summary>Makes sure that the next operation moves nothing in memory.</summary>
+    // Memory moves only when an operation is through with it: there is always as much to spare as one can take.
+
+    /// <summary>Makes sure that the next new block moves none in memory.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void ReserveMemory()
+    private void ReserveBlock()
     {
-        if (_memoryIsShort)
+        if (_shape.Spare < 1)
         {
-            GrowMemory();
+            _shape.Reserve(1);
+            FindMemory();
         }
     }
 
-    /// <summary>Notes whether what was just taken was the last that may be taken without growing.</summary>
-    private void WatchMemory() => _memoryIsShort |= _leaves.Spare < 1 || _inner.Spare < HeightMax || _shape.Spare < 1;
-
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private void GrowMemory()
+    /// <summary>Makes sure that the next new leaf, and the inner nodes it may bring, move none in memory.</summary>
+    private void ReserveNodes()
     {
-        _shape.Reserve(1);
-        _leaves.Reserve(1);
-        _inner.Reserve(HeightMax);
-        _memoryIsShort = false;
-        FindMemory();
-        MoveTo(0);   // the cursor points into the old memory
+        if (_leaves.Spare < 1 || _inner.Spare < HeightMax)
+        {
+            long start = AreaStart;
+            _leaves.Reserve(1);
+            _inner.Reserve(HeightMax);
+            FindMemory();
+            MoveTo(start);   // the cursor points into the old memory
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -159,14 +159,17 @@ internal sealed unsafe partial class AreaIndex
         if (start - _leafStart >= LeafNode.Unused)
         {
             InsertFar(holeBefore, blockBefore, start, size, hole, block);
-            return;
+        }
+        else
+        {
+            SplitLeaf();
+            LeafNode.InsertBehind(_leaf, _lane, holeBefore, blockBefore, (int)(start - _leafStart), size, hole, block);
+            _lane++;
         }
 
-        SplitLeaf();
-        LeafNode.InsertBehind(_leaf, _lane, holeBefore, blockBefore, (int)(start - _leafStart), size, hole, block);
-        _lane++;
         AreaCount++;
         RefreshHoles(_leaf, _above);
+        ReserveNodes();
     }
 
     /// <summary>
@@ -183,8 +186,6 @@ internal sealed unsafe partial class AreaIndex
         LeafNode.Sizes(_leaf)[0] = (ushort)size;
         LeafNode.Holes(_leaf)[0] = (ushort)hole;
         LeafNode.Blocks(_leaf)[0] = block;
-        AreaCount++;
-        RefreshHoles(_leaf, _above);
     }
 
     /// <summary>Adds an empty leaf behind the one of the cursor and moves to its first lane.</summary>
@@ -202,7 +203,6 @@ internal sealed unsafe partial class AreaIndex
         _above[1].Lane++;
         _leaf = fresh;
         (_leafStart, _lane) = (start, 0);
-        WatchMemory();
     }
 
     /// <summary>Splits the full leaf of the cursor; the cursor stays at its area.</summary>
@@ -268,7 +268,6 @@ internal sealed unsafe partial class AreaIndex
     /// <summary>Adds an area and the hole behind it at the end, while a tree is being loaded.</summary>
     private void Append(long start, long holeStart, long holeEnd, int block)
     {
-        ReserveMemory();
         MoveTo(InnerNode.Unused - 1);
         InsertEntry(LeafNode.Holes(_leaf)[_lane], LeafNode.Blocks(_leaf)[_lane], start, SizeLane(start, holeStart - start),
             HoleLane(holeEnd - holeStart), block);

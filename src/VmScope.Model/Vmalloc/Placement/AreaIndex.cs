@@ -130,10 +130,9 @@ internal sealed unsafe partial class AreaIndex : IFreeSpace
     {
         unchecked
         {
-            RefuseOddRequest(sizeBytes, alignBytes);
-            ReserveMemory();
+            // Odd requests are refused elsewhere: no spot is for 0 pages.
             long pages = (long)(sizeBytes >> _pageShift);
-            if (alignBytes <= _alignBytesWithoutShape && MoveToSpot(pages, FirstPage(windowStart)))
+            if ((sizeBytes & _pageMask) == 0 && IsForLowestHole(alignBytes) && MoveToSpot(pages, FirstPage(windowStart)))
             {
                 long page = _spotPage;
                 if (page + pages > (long)(windowEnd >> _pageShift))
@@ -150,6 +149,11 @@ internal sealed unsafe partial class AreaIndex : IFreeSpace
             return TryPlaceAnywhere(sizeBytes, alignBytes, windowStart, windowEnd, out address);
         }
     }
+
+    /// <summary>Whether an alignment is a power of two up to which the lowest hole that fits is the answer.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private bool IsForLowestHole(ulong alignBytes) =>
+        unchecked((alignBytes & (alignBytes - 1)) == 0 && alignBytes - 1 < _alignBytesWithoutShape);
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private bool TryPlaceAnywhere(ulong sizeBytes, ulong alignBytes, ulong windowStart, ulong windowEnd, out ulong address)
@@ -183,7 +187,6 @@ internal sealed unsafe partial class AreaIndex : IFreeSpace
             return false;
         }
 
-        ReserveMemory();
         MoveTo(page);
         Cut(block, page, pages);
         return true;
@@ -207,7 +210,6 @@ internal sealed unsafe partial class AreaIndex : IFreeSpace
     {
         unchecked
         {
-            ReserveMemory();
             long page = (long)(start >> _pageShift);
             if (page == 0 || (start & _pageMask) != 0 || !MoveToArea(page))
             {

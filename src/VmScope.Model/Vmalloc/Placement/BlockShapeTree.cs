@@ -82,7 +82,7 @@ internal sealed unsafe class BlockShapeTree
     internal int[] Load(ReadOnlySpan<FreeTreeNode> preorder, FreeTreeShape shape, int pageShift)
     {
         int[] ids = new int[preorder.Length];
-        Reserve(shape.Count);
+        Reserve(shape.Count + 1);
         for (int index = 0; index < ids.Length; index++)
         {
             ids[index] = preorder[index].IsMissing ? 0 : _arena.Take();
@@ -280,16 +280,14 @@ internal sealed unsafe class BlockShapeTree
 
                 if (Link(parent, side ^ 1) == node)
                 {
-                    // The inner grandchild goes between the two first.
-                    int inner = Link(node, side);
-                    Link(parent, side ^ 1) = inner;
-                    At(inner)->Parent = parent;
-                    Link(node, side) = parent;
-                    At(parent)->Parent = node;
+                    TurnOverBoth(node, parent, grandparent, side);
                     parent = node;
                 }
+                else
+                {
+                    TurnOver(parent, grandparent, side);
+                }
 
-                TurnOver(parent, grandparent, side);
                 (At(parent)->IsBlack, At(grandparent)->IsBlack) = (1, 0);
                 return;
             }
@@ -359,5 +357,24 @@ internal sealed unsafe class BlockShapeTree
         At(middle)->Parent = parent;
         Link(node, side ^ 1) = parent;
         At(parent)->Parent = node;
+    }
+
+    /// <summary>Turns an inner grandchild over its parent and then over its grandparent: loads first, then stores.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void TurnOverBoth(int node, int parent, int grandparent, int side)
+    {
+        int toParent = Link(node, side);
+        int toGrandparent = Link(node, side ^ 1);
+        int above = At(grandparent)->Parent;
+        Link(above, SideOf(grandparent, above)) = node;
+        At(node)->Parent = above;
+        Link(parent, side ^ 1) = toParent;
+        At(toParent)->Parent = parent;
+        Link(grandparent, side) = toGrandparent;
+        At(toGrandparent)->Parent = grandparent;
+        Link(node, side) = parent;
+        Link(node, side ^ 1) = grandparent;
+        At(parent)->Parent = node;
+        At(grandparent)->Parent = node;
     }
 }

@@ -46,6 +46,17 @@ internal static unsafe class Lanes512
         unchecked((uint)Vector512.GreaterThanOrEqual(Vector512.LoadAligned(lanes), Vector512.Create((ushort)value)).ExtractMostSignificantBits());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static uint AboveZero(int* lanes)
+    {
+        unchecked
+        {
+            uint low = (uint)Vector512.GreaterThan(Vector512.LoadAligned(lanes), Vector512<int>.Zero).ExtractMostSignificantBits();
+            uint high = (uint)Vector512.GreaterThan(Vector512.LoadAligned(lanes + 16), Vector512<int>.Zero).ExtractMostSignificantBits();
+            return low | (high << 16);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static int Largest(ushort* lanes)
     {
         unchecked

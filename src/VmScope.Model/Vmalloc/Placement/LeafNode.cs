@@ -93,7 +93,7 @@ internal static unsafe class LeafNode
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static int CountAtOrBelow(byte* leaf, long offset)
     {
-        int limit = (int)Math.Min(offset, Unused - 1);
+        int limit = unchecked((int)Math.Min(offset, Unused - 1));
         return Lanes512.IsSupported ? Lanes512.CountUpTo(Offsets(leaf), limit)
             : Lanes256.IsSupported ? Lanes256.CountUpTo(Offsets(leaf), limit)
             : PlainLanes.CountUpTo(Offsets(leaf), limit);
@@ -110,6 +110,11 @@ internal static unsafe class LeafNode
     /// <summary>One bit per area with a hole behind it that is in the kernel's tree.</summary>
     internal static uint WithBlock(byte* leaf)
     {
+        if (Lanes512.IsSupported)
+        {
+            return Lanes512.AboveZero(Blocks(leaf));
+        }
+
         unchecked
         {
             uint mask = 0;

@@ -289,6 +289,11 @@ public class AreaIndexTests
         Assert.False(index.TryReserve(uint.MaxValue - 4095UL, Page));
         Assert.Throws<ArgumentException>(() => index.TryReserve(0xf9000000, 100));
         Assert.Throws<ArgumentException>(() => index.TryFind(100, 1, 0xf8000000, 0xf9000000, out _));
+        foreach ((ulong size, ulong align) in ((ulong, ulong)[])[(0, 1), (0, Page), (100, 1), (Page, 3), (Page, 0), (Page, 3 * Page)])
+        {
+            Assert.ThrowsAny<ArgumentException>(() => index.TryPlace(size, align, 0xf8000000, 0xf9000000, out _));
+        }
+
         Assert.Throws<ArgumentException>(() => index.TryFind(Page, 3, 0xf8000000, 0xf9000000, out _));
         Assert.Equal(2, index.AreaCount);
         index.CheckInvariants();
