@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text;
+using Microsoft.Win32.SafeHandles;
 using VmScope.Analysis;
 using VmScope.Proc;
 using VmScope.Vmalloc;
@@ -43,7 +44,7 @@ internal static class ListReading
         }, out ulong checksum);
         double explain = Best(() =>
         {
-            using FileStream file = new(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 1);
+            using SafeFileHandle file = File.OpenHandle(path);
             return (ulong)ListExplanation.ReadFile(file, path, ExplainOptions.Default).Rows;
         }, out _);
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using System.Text;
 using VmScope.Analysis;
 
@@ -39,52 +38,94 @@ internal sealed class WindowBar
     private static readonly string[] Names = ["vmalloc", "ioremap", "vmap, dma", "per-CPU", "vm_map_ram", "unpurged"];
     private static readonly int[] Colors = [39, 208, 141, 71, 220, 244];
     private const string Letters = "vimpru";
+
+    /// <summary>The kind of cell that each sum of a block belongs to: by <see cref="ListedKind"/>, per-CPU chunks last.</summary>
+    private static readonly BarKind[] KindOfSum =
+    [
+        BarKind.Vmalloc, BarKind.Ioremap, BarKind.Vmap, BarKind.Vmap, BarKind.Vmap, BarKind.MapRam, BarKind.Unpurged, BarKind.Vmalloc,
+        BarKind.Percpu,
+    ];
+
     private readonly ulong[] _bytes;
     private readonly int _cells;
     private readonly ulong _length;
 
     /// <param name="list">The list.</param>
-    /// <param name="start">The first address shown.</param>
+    /// <param name="account">The window; the bar begins where it begins.</param>
     /// <param name="length">How many bytes are shown; 1 or more.</param>
     /// <param name="cells">Over how many cells; 1 or more.</param>
-    internal WindowBar(ListExplanation list, ulong start, ulong length, int cells)
+    internal WindowBar(ListExplanation list, WindowAccount account, ulong length, int cells)
     {
         (_cells, _length) = (cells, length);
         _bytes = new ulong[cells * KindCount];
-        Fill(list, start, length);
+        Fill(list, account);
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Fill(ListExplanation list, ulong start, ulong length)
+    private void Fill(ListExplanation list, WindowAccount account)
     {
+        // Areas come in address order, so the cell only ever moves on; most lie inside one, and most blocks of areas too.
         int cell = 0;
         ulong cellEnd = CellStart(1);
-        for (int i = list.Areas.FirstAtOrAbove(start); i < list.Areas.Count; i++)
+        int block = 0;
+        int index = account.FirstIndex;
+        while (index < account.EndIndex)
         {
-            ref readonly AreaSlot area = ref list.Areas[i];
-            ulong from = area.Start - start;
-            if (from >= length)
+            ulong from = list.Areas[index].Start - account.Window.Start;
+            if (from >= _length)
             {
-                break;
+                return;
             }
 
-            // Areas come in address order, so the cell only ever moves on; most areas lie inside one.
-            ulong end = from + Math.Min(area.End - area.Start, length - from);
-            int kind = (int)Kind(list, area);
             while (from >= cellEnd)
             {
                 cellEnd = CellStart(++cell + 1);
             }
 
-            if (end <= cellEnd)
+            ReadOnlySpan<ulong> sums = account.Blocks.EndingBy(block, cellEnd, out int next);
+            for (int sum = 0; sum < sums.Length; sum++)
             {
-                _bytes[(cell * KindCount) + kind] += end - from;
+                _bytes[(cell * KindCount) + (int)KindOfSum[sum]] += sums[sum];
+            }
+
+            if (sums.IsEmpty)
+            {
+                next = Math.Min(account.EndIndex, index - (index % AreaBlocks.BlockAreas) + AreaBlocks.BlockAreas);
+                FillOneByOne(list, account, index, next, cell);
+            }
+
+            index = next;
+            block++;
+        }
+    }
+
+    private void FillOneByOne(ListExplanation list, WindowAccount account, int index, int end, int cell)
+    {
+        ulong cellEnd = CellStart(cell + 1);
+        for (; index < end; index++)
+        {
+            ref readonly AreaSlot area = ref list.Areas[index];
+            ulong from = area.Start - account.Window.Start;
+            if (from >= _length)
+            {
+                return;
+            }
+
+            ulong to = from + Math.Min(area.SizeBytes, _length - from);
+            int kind = (int)KindOfSum[AreaBlocks.SumOf(ListedKinds.Of(area.Flags), area.Caller != 0 && list.IsPercpu(area.Caller))];
+            while (from >= cellEnd)
+            {
+                cellEnd = CellStart(++cell + 1);
+            }
+
+            if (to <= cellEnd)
+            {
+                _bytes[(cell * KindCount) + kind] += to - from;
                 continue;
             }
 
-            for (int at = cell; from < end; at++)
+            for (int at = cell; from < to; at++)
             {
-                ulong stop = Math.Min(end, CellStart(at + 1));
+                ulong stop = Math.Min(to, CellStart(at + 1));
                 _bytes[(at * KindCount) + kind] += stop - from;
                 from = stop;
             }
@@ -168,18 +209,13 @@ internal sealed class WindowBar
         return share > 0.75 ? '█' : share > 0.5 ? '▓' : share > 0.25 ? '▒' : '░';
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static BarKind Kind(ListExplanation list, in AreaSlot area) => ListedKinds.Of(area.Flags) switch
-    {
-        ListedKind.Unpurged => BarKind.Unpurged,
-        ListedKind.VmMapRam => BarKind.MapRam,
-        ListedKind.Ioremap => BarKind.Ioremap,
-        ListedKind.Vmalloc or ListedKind.Unnamed => area.Caller != 0 && list.IsPercpu(area.Caller) ? BarKind.Percpu : BarKind.Vmalloc,
-        ListedKind.Vmap or ListedKind.DmaCoherent or ListedKind.Sparse => BarKind.Vmap,
-    };
-
     /// <summary>The first offset that falls into a cell.</summary>
-    private ulong CellStart(int cell) => (ulong)((((UInt128)_length * (uint)cell) + (uint)(_cells - 1)) / (uint)_cells);
+    private ulong CellStart(int cell)
+    {
+        // length * cell / cells, rounded up, without its product: that may not fit.
+        (ulong whole, ulong rest) = Math.DivRem(_length, (ulong)_cells);
+        return (whole * (uint)cell) + (((rest * (uint)cell) + (uint)_cells - 1) / (uint)_cells);
+    }
 
     private (int Kind, double Share) Dominant(int cell)
     {

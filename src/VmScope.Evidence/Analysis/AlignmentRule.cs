@@ -1,6 +1,7 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using VmScope.Kernels;
+using VmScope.Proc;
 using VmScope.Vmalloc;
 
 namespace VmScope.Analysis;
@@ -42,9 +43,15 @@ internal sealed class AlignmentRule
     /// </summary>
     /// <param name="free">The lowest address it could have had.</param>
     /// <param name="area">The area.</param>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotPath.Compiled)]
     internal ulong Explains(ulong free, in AreaSlot area)
     {
+        // Every alignment is a power of two, and one of a page explains nothing.
+        if ((area.Start & ((2 * _pageBytes) - 1)) != 0)
+        {
+            return 0;
+        }
+
         foreach (IoremapAlignment rule in _ioremapRules)
         {
             ulong align = AlignBytes(area, rule);
@@ -57,7 +64,7 @@ internal sealed class AlignmentRule
         return 0;
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotPath.Compiled)]
     private ulong AlignBytes(in AreaSlot area, IoremapAlignment rule)
     {
         ulong size = area.SizeBytes;
@@ -85,7 +92,6 @@ internal sealed class AlignmentRule
         return usable >= HugePage && usable % HugePage == 0 && _mayBeHuge ? HugePage : 1;
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private bool IsStack(int caller)
     {
         if (caller >= _isStack.Length)

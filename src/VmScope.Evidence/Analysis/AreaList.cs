@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using VmScope.Proc;
 using VmScope.Vmalloc;
 
 namespace VmScope.Analysis;
@@ -30,6 +31,10 @@ public sealed class AreaList
     private AreaSlot[][] _chunks = new AreaSlot[8][];
     private AreaSlot[] _current = [];
     private int _count;
+
+    /// <summary>Areas from this place on lie so many places further on, where another list was joined.</summary>
+    private int _seam = int.MaxValue;
+    private int _gap;
     private bool _isSorted = true;
     private ulong _lastStart;
 
@@ -37,7 +42,52 @@ public sealed class AreaList
     public int Count => _count;
 
     /// <summary>The area at a place in the list; in address order after <see cref="Sort"/>.</summary>
-    public ref readonly AreaSlot this[int index] => ref _chunks[index >> ChunkShift][index & ChunkMask];
+    public ref readonly AreaSlot this[int index]
+    {
+        get
+        {
+            int place = index < _seam ? index : index + _gap;
+            return ref _chunks[place >> ChunkShift][place & ChunkMask];
+        }
+    }
+
+    /// <summary>The areas from a place on, as many as lie together; at least one.</summary>
+    public ReadOnlySpan<AreaSlot> From(int index)
+    {
+        int place = index < _seam ? index : index + _gap;
+        int inChunk = place & ChunkMask;
+        int end = index < _seam ? Math.Min(_count, _seam) : _count;
+        return _chunks[place >> ChunkShift].AsSpan(inChunk, Math.Min(ChunkMask + 1 - inChunk, end - index));
+    }
+
+    /// <summary>Joins a list whose areas come behind all of these; it must not be used afterwards.</summary>
+    /// <param name="later">The list.</param>
+    /// <param name="ids">The owners' numbers here, by their numbers there.</param>
+    internal void Append(AreaList later, ReadOnlySpan<int> ids)
+    {
+        if (_seam != int.MaxValue || later._seam != int.MaxValue)
+        {
+            throw new InvalidOperationException("a list is joined once");
+        }
+
+        int chunks = (_count + ChunkMask) >> ChunkShift;
+        int laterChunks = (later._count + ChunkMask) >> ChunkShift;
+        Array.Resize(ref _chunks, chunks + laterChunks);
+        for (int chunk = 0; chunk < laterChunks; chunk++)
+        {
+            AreaSlot[] slots = _chunks[chunks + chunk] = later._chunks[chunk];
+            foreach (ref AreaSlot slot in slots.AsSpan(0, Math.Min(slots.Length, later._count - (chunk << ChunkShift))))
+            {
+                slot.Caller = ids[slot.Caller];
+            }
+        }
+
+        _isSorted &= later._isSorted && (later._count == 0 || _count == 0 || later[0].Start >= _lastStart);
+        (_seam, _gap) = (_count, (chunks << ChunkShift) - _count);
+        _count += later._count;
+        _lastStart = later._lastStart;
+        _current = [];
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal void Add(ulong start, ulong end, int caller, AreaFlags flags)
@@ -59,6 +109,11 @@ public sealed class AreaList
 
     private void MakeRoom()
     {
+        if (_seam != int.MaxValue)
+        {
+            throw new InvalidOperationException("a joined list is complete");
+        }
+
         int chunk = _count >> ChunkShift;
         if ((_count & ChunkMask) == 0)
         {
@@ -79,7 +134,7 @@ public sealed class AreaList
     }
 
     /// <summary>Puts the areas in address order; of equal starts the first one read stays first.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotPath.Compiled)]
     internal void Sort()
     {
         if (_isSorted)
@@ -114,6 +169,7 @@ public sealed class AreaList
             (from, to, runs) = (to, from, merged);
         }
 
+        (_seam, _gap) = (int.MaxValue, 0);
         _chunks = new AreaSlot[(_count >> ChunkShift) + 1][];
         for (int chunk = 0; chunk < _chunks.Length; chunk++)
         {
@@ -145,7 +201,7 @@ public sealed class AreaList
         return low;
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotPath.Compiled)]
     private static void Merge(AreaSlot[] from, AreaSlot[] to, int left, int right, int end)
     {
         int leftEnd = right;

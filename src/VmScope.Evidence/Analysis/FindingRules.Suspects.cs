@@ -1,11 +1,12 @@
 using System.Runtime.CompilerServices;
+using VmScope.Proc;
 using VmScope.Vmalloc;
 
 namespace VmScope.Analysis;
 
 internal static partial class FindingRules
 {
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotPath.Compiled)]
     private static void DuplicateMappings(ListExplanation list, List<Finding> findings)
     {
         RowList rows = list.Totals.PhysicalRows;
@@ -86,7 +87,7 @@ internal static partial class FindingRules
 
     private static string Physical(ListExplanation list, in VmallocRow row) => $"{list.Describe(row)} phys=0x{row.Phys:x}";
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotPath.Compiled)]
     private static void EqualAreas(ListExplanation list, List<Finding> findings)
     {
         long[] counts = new long[list.Totals.OwnerCount];
@@ -101,13 +102,18 @@ internal static partial class FindingRules
             return;
         }
 
-        for (int i = 0; i < list.Areas.Count; i++)
+        for (int i = 0; i < list.Areas.Count;)
         {
-            ref readonly AreaSlot area = ref list.Areas[i];
-            if (area.SizeBytes == list.Totals.Owner(area.Caller).MajorityBytes && (area.Flags & AreaFlags.Unpurged) == AreaFlags.None)
+            ReadOnlySpan<AreaSlot> run = list.Areas.From(i);
+            foreach (ref readonly AreaSlot area in run)
             {
-                counts[area.Caller]++;
+                if (area.SizeBytes == list.Totals.Owner(area.Caller).MajorityBytes && (area.Flags & AreaFlags.Unpurged) == AreaFlags.None)
+                {
+                    counts[area.Caller]++;
+                }
             }
+
+            i += run.Length;
         }
 
         foreach (OwnerRow owner in list.Owners)

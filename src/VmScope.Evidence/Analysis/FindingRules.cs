@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Runtime.CompilerServices;
 using VmScope.Kernels;
 
 namespace VmScope.Analysis;
@@ -150,7 +149,6 @@ internal static partial class FindingRules
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void PercpuChunks(ListExplanation list, List<Finding> findings)
     {
         long chunks = 0;

@@ -16,6 +16,8 @@ public sealed record KnownCaller(string Subject, string? OneEach, bool HasNoGuar
 /// </remarks>
 public static partial class KnownCallers
 {
+    private static NameIndex? _index;
+
     /// <summary>How many lines the table has.</summary>
     public static int Count
     {
@@ -99,26 +101,15 @@ public static partial class KnownCallers
             return best;
         }
 
-        ReadOnlySpan<byte> rest = Table;
-        while (NextLine(ref rest, out ReadOnlySpan<byte> line))
+        NameIndex index = _index ??= NameIndex.Of(Table);
+        for (int at = index.First(function[0]); at >= 0; at = index.Next(at))
         {
-            ReadOnlySpan<byte> names = line[..line.IndexOf((byte)'|')];
-            while (!names.IsEmpty)
+            int length = Match(index.Name(Table, at), function);
+            // The index gives the last line first; of equally good names the first line counts.
+            if (length >= 0 && length >= bestLength)
             {
-                int comma = names.IndexOf((byte)',');
-                ReadOnlySpan<byte> name = comma < 0 ? names : names[..comma];
-                names = comma < 0 ? default : names[(comma + 1)..];
-                int length = Match(name, function);
-                if (length == int.MaxValue)
-                {
-                    return line;
-                }
-
-                if (length > bestLength)
-                {
-                    bestLength = length;
-                    best = line;
-                }
+                bestLength = length;
+                best = index.Line(Table, at);
             }
         }
 

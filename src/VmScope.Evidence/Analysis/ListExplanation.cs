@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Microsoft.Win32.SafeHandles;
 using VmScope.Kernels;
 using VmScope.Proc;
 using VmScope.Vmalloc;
@@ -25,12 +26,15 @@ public sealed class ListExplanation
     private const ulong PercpuAtomBytes = 2 * Size.MiB;
 
     private readonly ListTotals _totals;
+    private readonly AreaTotals[] _kinds;
+    private readonly AreaTotals[] _nodes;
     private readonly AddressWatch? _watch;
 
     private ListExplanation(ExplainFacts facts, string file, TextTable texts, DiagnosticList diagnostics, ListTotals totals, AddressWatch? watch, bool keepAllGaps)
     {
         (Facts, File, Texts, Diagnostics, _totals, _watch) = (facts, file, texts, diagnostics, totals, watch);
         PageBytes = totals.PageBytes == 0 ? 4096 : totals.PageBytes;
+        (Live, _kinds, _nodes) = (totals.Live, totals.SumByKind(), totals.SumByNode());
         Addresses = State(totals);
         Owners = CollectOwners(texts, totals);
         totals.Areas.Sort();
@@ -50,7 +54,7 @@ public sealed class ListExplanation
             foreach (AddressWindow window in finder.Find())
             {
                 bool isTop = Windows.Count == 0 && totals.HasPercpu && Architecture == Architecture.X64;
-                Windows.Add(new WindowAccount(window, totals.Areas, rule, PageBytes, era, keepAllGaps, isTop ? PercpuAtomBytes : 0));
+                Windows.Add(new WindowAccount(window, totals, rule, PageBytes, era, keepAllGaps, isTop ? PercpuAtomBytes : 0));
             }
 
             CountOutside();
@@ -90,16 +94,16 @@ public sealed class ListExplanation
     public long Rows => _totals.Rows;
 
     /// <summary>Sums of the live areas: all rows but the unpurged ones.</summary>
-    public AreaTotals Live => _totals.Live;
+    public AreaTotals Live { get; }
 
     /// <summary>Sums of the unpurged areas.</summary>
-    public AreaTotals Unpurged => _totals.Kinds[(int)ListedKind.Unpurged];
+    public AreaTotals Unpurged => _kinds[(int)ListedKind.Unpurged];
 
     /// <summary>Sums by <see cref="ListedKind"/>.</summary>
-    public ReadOnlySpan<AreaTotals> Kinds => _totals.Kinds;
+    public ReadOnlySpan<AreaTotals> Kinds => _kinds;
 
     /// <summary>Sums by NUMA node; bytes are memory there.</summary>
-    public ReadOnlySpan<AreaTotals> Nodes => _totals.Nodes;
+    public ReadOnlySpan<AreaTotals> Nodes => _nodes;
 
     /// <summary>The owners, most address space first.</summary>
     public IReadOnlyList<OwnerRow> Owners { get; }
@@ -157,17 +161,17 @@ public sealed class ListExplanation
     }
 
     /// <summary>Reads and explains a list in a file of its own; a long one with two processors, each a half.</summary>
-    /// <param name="file">The file, at its start.</param>
+    /// <param name="file">The file; stays open.</param>
     /// <param name="name">What to call it.</param>
     /// <param name="options">What to keep.</param>
     /// <exception cref="EvidenceException">No line of it is a row.</exception>
-    public static ListExplanation ReadFile(FileStream file, string name, ExplainOptions options)
+    public static ListExplanation ReadFile(SafeFileHandle file, string name, ExplainOptions options)
     {
         long middle = options.Address is null && Environment.ProcessorCount > 1 ? ListHalves.FindMiddle(file) : 0;
         if (middle == 0 || ListHalves.Read(file, middle, name) is not { } halves)
         {
-            file.Position = 0;
-            return Read(file, name, ExplainFacts.None, options);
+            using FilePart whole = new(file, 0, long.MaxValue);
+            return Read(whole, name, ExplainFacts.None, options);
         }
 
         return new ListExplanation(ExplainFacts.None, name, halves.Texts, halves.Diagnostics, halves.Totals, watch: null, options.KeepAllGaps)
@@ -257,7 +261,6 @@ public sealed class ListExplanation
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void CountOutside()
     {
         int inWindows = 0;

@@ -1,3 +1,4 @@
+using Microsoft.Win32.SafeHandles;
 using VmScope.Proc;
 using VmScope.Vmalloc;
 
@@ -25,9 +26,9 @@ internal sealed class ListHalves
     internal ListTotals Totals { get; }
 
     /// <summary>Where the second half begins; 0 for a file that is read in one piece.</summary>
-    internal static long FindMiddle(FileStream file)
+    internal static long FindMiddle(SafeFileHandle file)
     {
-        long length = file.Length;
+        long length = RandomAccess.GetLength(file);
         if (length < LongBytes)
         {
             return 0;
@@ -35,7 +36,7 @@ internal sealed class ListHalves
 
         byte[] sample = new byte[SampleBytes];
         long from = length / 2;
-        int got = RandomAccess.Read(file.SafeFileHandle, sample, from);
+        int got = RandomAccess.Read(file, sample, from);
         ReadOnlySpan<byte> text = sample.AsSpan(0, got);
         int first = text.IndexOf((byte)'\n') + 1;
         ReadOnlySpan<byte> above = Line(text[first..]);
@@ -46,7 +47,7 @@ internal sealed class ListHalves
 
     /// <summary>Reads both halves.</summary>
     /// <returns>Null when they do not agree on the size of a page: then one reading has to decide.</returns>
-    internal static ListHalves? Read(FileStream file, long middle, string name)
+    internal static ListHalves? Read(SafeFileHandle file, long middle, string name)
     {
         Half lower = new(name);
         Half upper = new(name);
@@ -55,7 +56,7 @@ internal sealed class ListHalves
         {
             try
             {
-                upper.Read(new FilePart(file, middle, file.Length));
+                upper.Read(new FilePart(file, middle, long.MaxValue));
             }
             catch (IOException error)
             {
@@ -125,45 +126,5 @@ internal sealed class ListHalves
                 Diagnostics.Add(_name, 0, "", "");
             }
         }
-    }
-
-    /// <summary>A run of a file's bytes as a stream; several may read one file at the same time.</summary>
-    private sealed class FilePart(FileStream file, long start, long end) : Stream
-    {
-        private long _at = start;
-
-        public override bool CanRead => true;
-
-        public override bool CanSeek => false;
-
-        public override bool CanWrite => false;
-
-        public override long Length => throw new NotSupportedException();
-
-        public override long Position
-        {
-            get => throw new NotSupportedException();
-            set => throw new NotSupportedException();
-        }
-
-        public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
-
-        public override int Read(Span<byte> buffer)
-        {
-            int wanted = (int)Math.Min(buffer.Length, end - _at);
-            int got = wanted == 0 ? 0 : RandomAccess.Read(file.SafeFileHandle, buffer[..wanted], _at);
-            _at += got;
-            return got;
-        }
-
-        public override void Flush()
-        {
-        }
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
-
-        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
     }
 }

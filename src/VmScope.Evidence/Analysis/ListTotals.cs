@@ -46,8 +46,14 @@ internal sealed class ListTotals : VmallocRowSink
     private readonly TextTable _texts;
     private OwnerTotals[] _owners = new OwnerTotals[64];
     private int _ownerCount;
-    private readonly AreaTotals[] _kinds = new AreaTotals[ListedKinds.Count];
+
+    /// <summary>Sums of the rows that are not of their owner's first kind; those that are stand in the owner's sums.</summary>
+    private readonly AreaTotals[] _strays = new AreaTotals[ListedKinds.Count];
+
+    /// <summary>The same rows by their owner's first kind: what the owners' sums hold too much.</summary>
+    private readonly AreaTotals[] _strayed = new AreaTotals[ListedKinds.Count];
     private AreaTotals[] _nodes = new AreaTotals[8];
+    private readonly byte[] _kindOf = ListedKinds.Table();
     private VmallocRow _previous;
 
     internal ListTotals(TextTable texts, ulong? pageBytes)
@@ -98,25 +104,46 @@ internal sealed class ListTotals : VmallocRowSink
         get
         {
             AreaTotals sum = default;
-            for (int kind = 0; kind < _kinds.Length; kind++)
+            for (int id = 0; id < _ownerCount; id++)
             {
-                if (kind != (int)ListedKind.Unpurged)
-                {
-                    sum.Areas += _kinds[kind].Areas;
-                    sum.Bytes = unchecked(sum.Bytes + _kinds[kind].Bytes);
-                    sum.Pages = unchecked(sum.Pages + _kinds[kind].Pages);
-                    sum.GuardBytes = unchecked(sum.GuardBytes + _kinds[kind].GuardBytes);
-                }
+                Plus(ref sum, _owners[id].Totals);
             }
 
             return sum;
         }
     }
 
-    internal ReadOnlySpan<AreaTotals> Kinds => _kinds;
+    /// <summary>Sums by <see cref="ListedKind"/>.</summary>
+    internal AreaTotals[] SumByKind()
+    {
+        AreaTotals[] kinds = [.. _strays];
+        for (int id = 0; id < _ownerCount; id++)
+        {
+            if (_owners[id].Totals.Areas > 0)
+            {
+                Plus(ref kinds[_owners[id].FirstKind], _owners[id].Totals);
+            }
+        }
+
+        for (int kind = 0; kind < kinds.Length; kind++)
+        {
+            Minus(ref kinds[kind], _strayed[kind]);
+        }
+
+        return kinds;
+    }
 
     /// <summary>Sums by node number; <see cref="AreaTotals.Bytes"/> is memory there, <see cref="AreaTotals.Areas"/> areas with pages there.</summary>
-    internal ReadOnlySpan<AreaTotals> Nodes => _nodes;
+    internal AreaTotals[] SumByNode()
+    {
+        AreaTotals[] nodes = [.. _nodes];
+        foreach (ref AreaTotals node in nodes.AsSpan())
+        {
+            node.Bytes = unchecked(node.Pages * PageBytes);
+        }
+
+        return nodes;
+    }
 
     /// <summary>How many owner numbers have sums; numbers without areas among them are zero.</summary>
     internal int OwnerCount => _ownerCount;
@@ -124,7 +151,7 @@ internal sealed class ListTotals : VmallocRowSink
     internal ref readonly OwnerTotals Owner(int id) => ref _owners[id];
 
     /// <inheritdoc />
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotPath.Compiled)]
     public override void Add(ReadOnlySpan<VmallocRow> rows, ReadOnlySpan<NodePages> nodes)
     {
         if (PageBytes == 0)
@@ -132,30 +159,101 @@ internal sealed class ListTotals : VmallocRowSink
             ReadPageSize(rows);
         }
 
+        // Whatever a row changes is local as far as can be: a million rows come this way.
+        long repeated = 0;
+        int digits = AddressDigits;
+        ulong pageBytes = PageBytes;
+        byte[] kindOf = _kindOf;
+        AreaList areas = Areas;
         for (int i = 0; i < rows.Length; i++)
         {
             ref readonly VmallocRow row = ref rows[i];
             ref readonly VmallocRow before = ref i > 0 ? ref rows[i - 1] : ref _previous;
             if (row.Start == before.Start && row.Start != 0 && IsRepeat(row, before))
             {
-                RepeatedRows++;
+                repeated++;
                 Repeated.Add(row);
                 continue;
             }
 
-            AddRow(row, nodes);
+            AreaFlags flags = row.Flags;
+            ulong size = row.SizeBytes;
+            digits = row.AddressDigits > digits ? row.AddressDigits : digits;
+            if ((flags & AreaFlags.AddressHidden) == AreaFlags.None && unchecked(row.End - row.Start) == size && size != 0)
+            {
+                areas.Add(row.Start, row.End, row.Caller, flags);
+            }
+            else
+            {
+                AddOdd(row);
+            }
+
+            ListedKind kind = ListedKinds.Of(flags, kindOf);
+            ref OwnerTotals owner = ref OwnerOf(row.Caller);
+            ulong guard = GuardBytes(size, row.Pages, flags, kind, owner.HasNoGuard, pageBytes);
+            if (kind == ListedKind.Unpurged)
+            {
+                Sum(ref _strays[(int)kind], row, guard);
+                continue;
+            }
+
+            if (owner.FirstKind != (byte)kind)
+            {
+                NoteKind(ref owner, kind, row, guard);
+            }
+
+            Sum(ref owner.Totals, row, guard);
+            owner.Note(size, flags);
+            if (row.NodeCount > 0)
+            {
+                AddNodes(nodes.Slice(row.FirstNode, row.NodeCount));
+            }
+
+            if ((row.Phys | (uint)row.UnknownWords) != 0)
+            {
+                AddRare(row);
+            }
         }
 
+        Rows += rows.Length - repeated;
+        RepeatedRows += repeated;
+        AddressDigits = digits;
         if (rows.Length > 0)
         {
             _previous = rows[^1];
         }
     }
 
+    /// <summary>Takes note of an owner's first kind, or of a row of another kind than that.</summary>
+    private void NoteKind(ref OwnerTotals owner, ListedKind kind, in VmallocRow row, ulong guard)
+    {
+        owner.Kinds |= 1U << (int)kind;
+        if (owner.FirstKind == OwnerTotals.NoKind)
+        {
+            owner.FirstKind = (byte)kind;
+            return;
+        }
+
+        Sum(ref _strays[(int)kind], row, guard);
+        Sum(ref _strayed[owner.FirstKind], row, guard);
+    }
+
+    private void AddRare(in VmallocRow row)
+    {
+        if (row.Phys != 0)
+        {
+            PhysicalRows.Add(row);
+        }
+
+        if (row.UnknownWords != 0)
+        {
+            UnknownWords[row.UnknownWords] = UnknownWords.GetValueOrDefault(row.UnknownWords) + 1;
+        }
+    }
+
     /// <summary>Adds everything another reading of a later part of the same file has summed.</summary>
     /// <param name="later">The sums of the part behind this one.</param>
     /// <param name="lines">Lines of this part: what the later one's line numbers lack.</param>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     internal void Append(ListTotals later, long lines)
     {
         int[] ids = new int[later._texts.Count];
@@ -168,19 +266,15 @@ internal sealed class ListTotals : VmallocRowSink
         {
             if (later._owners[id].Totals.Areas > 0)
             {
-                OwnerOf(ids[id]).Append(later._owners[id]);
+                Append(ref OwnerOf(ids[id]), later._owners[id]);
             }
         }
 
-        for (int i = 0; i < later.Areas.Count; i++)
+        Areas.Append(later.Areas, ids);
+        for (int kind = 0; kind < _strays.Length; kind++)
         {
-            ref readonly AreaSlot area = ref later.Areas[i];
-            Areas.Add(area.Start, area.End, ids[area.Caller], area.Flags);
-        }
-
-        for (int kind = 0; kind < _kinds.Length; kind++)
-        {
-            Plus(ref _kinds[kind], later._kinds[kind]);
+            Plus(ref _strays[kind], later._strays[kind]);
+            Plus(ref _strayed[kind], later._strayed[kind]);
         }
 
         if (later._nodes.Length > _nodes.Length)
@@ -209,6 +303,25 @@ internal sealed class ListTotals : VmallocRowSink
         AddressDigits = Math.Max(AddressDigits, later.AddressDigits);
     }
 
+    private void Append(ref OwnerTotals owner, in OwnerTotals later)
+    {
+        if (owner.Totals.Areas > 0 && owner.FirstKind != later.FirstKind)
+        {
+            Plus(ref _strays[later.FirstKind], later.Totals);
+            Plus(ref _strayed[owner.FirstKind], later.Totals);
+        }
+
+        owner.Append(later);
+    }
+
+    private static void Minus(ref AreaTotals sum, in AreaTotals less)
+    {
+        sum.Areas -= less.Areas;
+        sum.Bytes = unchecked(sum.Bytes - less.Bytes);
+        sum.Pages = unchecked(sum.Pages - less.Pages);
+        sum.GuardBytes = unchecked(sum.GuardBytes - less.GuardBytes);
+    }
+
     internal static void Plus(ref AreaTotals sum, in AreaTotals more)
     {
         sum.Areas += more.Areas;
@@ -218,60 +331,22 @@ internal sealed class ListTotals : VmallocRowSink
     }
 
     /// <summary>The guard page of an area in bytes; 0 without one.</summary>
-    internal ulong GuardBytesOf(in VmallocRow row, bool ownerHasNoGuard) => GuardBytes(row, ListedKinds.Of(row.Flags), ownerHasNoGuard);
+    internal ulong GuardBytesOf(in VmallocRow row, bool ownerHasNoGuard) =>
+        GuardBytes(row.SizeBytes, row.Pages, row.Flags, ListedKinds.Of(row.Flags), ownerHasNoGuard, PageBytes);
 
     /// <summary>Whether an owner's areas have no guard page, from what is known of it.</summary>
     private bool OwnerHasNoGuard(int caller) => caller != 0 && KnownCallers.HasNoGuard(_texts.Bytes(caller));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void AddRow(in VmallocRow row, ReadOnlySpan<NodePages> nodes)
-    {
-        Rows++;
-        AddressDigits = row.AddressDigits > AddressDigits ? row.AddressDigits : AddressDigits;
-        if (!row.AddressesMatchSize || row.SizeBytes == 0)
-        {
-            AddOdd(row);
-        }
-        else
-        {
-            Areas.Add(row.Start, row.End, row.Caller, row.Flags);
-        }
-
-        ListedKind kind = ListedKinds.Of(row.Flags);
-        ref OwnerTotals owner = ref OwnerOf(row.Caller);
-        ulong guard = GuardBytes(row, kind, owner.HasNoGuard);
-        Sum(ref _kinds[(int)kind], row, guard);
-        if (kind == ListedKind.Unpurged)
-        {
-            return;
-        }
-
-        Sum(ref owner.Totals, row, guard);
-        owner.Kinds |= (uint)(1 << (int)kind);
-        owner.Note(row.SizeBytes, row.Flags);
-        if (row.NodeCount > 0)
-        {
-            AddNodes(nodes.Slice(row.FirstNode, row.NodeCount));
-        }
-
-        if (row.Phys != 0)
-        {
-            PhysicalRows.Add(row);
-        }
-
-        if (row.UnknownWords != 0)
-        {
-            UnknownWords[row.UnknownWords] = UnknownWords.GetValueOrDefault(row.UnknownWords) + 1;
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Sum(ref AreaTotals totals, in VmallocRow row, ulong guard)
     {
-        totals.Areas++;
-        totals.Bytes = unchecked(totals.Bytes + row.SizeBytes);
-        totals.Pages = unchecked(totals.Pages + row.Pages);
-        totals.GuardBytes = unchecked(totals.GuardBytes + guard);
+        unchecked
+        {
+            totals.Areas++;
+            totals.Bytes += row.SizeBytes;
+            totals.Pages += row.Pages;
+            totals.GuardBytes += guard;
+        }
     }
 
     /// <summary>The guard page of an area: one page behind what can be used, where the area has one.</summary>
@@ -280,23 +355,22 @@ internal sealed class ListTotals : VmallocRowSink
     /// before vmalloc_init() have none, 2.6.28 to 7.1.
     /// </remarks>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private ulong GuardBytes(in VmallocRow row, ListedKind kind, bool ownerHasNoGuard)
+    private static ulong GuardBytes(ulong size, uint pages, AreaFlags flags, ListedKind kind, bool ownerHasNoGuard, ulong pageBytes)
     {
-        if ((row.Flags & AreaFlags.HasPages) != AreaFlags.None)
+        if ((flags & AreaFlags.HasPages) != AreaFlags.None)
         {
             // The number of pages settles it: one page more than there is memory for is the guard.
-            ulong mapped = unchecked(row.Pages * PageBytes);
-            return row.SizeBytes > mapped ? PageBytes : 0;
+            return size > unchecked(pages * pageBytes) ? pageBytes : 0;
         }
 
-        if (ownerHasNoGuard && kind == ListedKind.Vmap && row.SizeBytes % ImageSegmentAlign == PageBytes)
+        if (ownerHasNoGuard && kind == ListedKind.Vmap && size % ImageSegmentAlign == pageBytes)
         {
             // The last segment of an arm64 image has a guard page; the others are whole multiples of the alignment.
-            return PageBytes;
+            return pageBytes;
         }
 
-        bool none = ownerHasNoGuard || kind is ListedKind.VmMapRam or ListedKind.Unpurged || row.SizeBytes <= PageBytes;
-        return none ? 0 : PageBytes;
+        bool none = ownerHasNoGuard || kind is ListedKind.VmMapRam or ListedKind.Unpurged || size <= pageBytes;
+        return none ? 0 : pageBytes;
     }
 
     private static bool IsRepeat(in VmallocRow row, in VmallocRow before) =>
@@ -326,9 +400,8 @@ internal sealed class ListTotals : VmallocRowSink
             }
 
             ref AreaTotals node = ref _nodes[count.Node];
-            node.Areas++;
+            node.Areas = unchecked(node.Areas + 1);
             node.Pages = unchecked(node.Pages + count.Pages);
-            node.Bytes = unchecked(node.Bytes + (count.Pages * PageBytes));
         }
     }
 
@@ -352,6 +425,7 @@ internal sealed class ListTotals : VmallocRowSink
 
         for (int id = _ownerCount; id <= upTo; id++)
         {
+            (_owners[id].FirstKind, _owners[id].SmallestBytes) = (OwnerTotals.NoKind, ulong.MaxValue);
             _owners[id].HasNoGuard = OwnerHasNoGuard(id);
             _owners[id].IsPercpu = KnownCallers.Function(_texts.Bytes(id)).SequenceEqual("pcpu_get_vm_areas"u8);
             HasPercpu |= _owners[id].IsPercpu;
@@ -382,6 +456,12 @@ internal struct OwnerTotals
 {
     internal AreaTotals Totals;
 
+    /// <summary>What <see cref="FirstKind"/> says before there is an area.</summary>
+    internal const byte NoKind = byte.MaxValue;
+
+    /// <summary>The <see cref="ListedKind"/> of the first area.</summary>
+    internal byte FirstKind;
+
     /// <summary>One bit for each <see cref="ListedKind"/> that occurs.</summary>
     internal uint Kinds;
 
@@ -397,7 +477,7 @@ internal struct OwnerTotals
     /// <summary>Whether this is the allocator of per-CPU chunks.</summary>
     internal bool IsPercpu;
 
-    /// <summary>The smallest size; 0 when there is no area.</summary>
+    /// <summary>The smallest size; the largest number when there is no area.</summary>
     internal ulong SmallestBytes;
 
     /// <summary>The largest size.</summary>
@@ -409,10 +489,11 @@ internal struct OwnerTotals
     /// <summary>Adds the sums of a later part.</summary>
     internal void Append(in OwnerTotals later)
     {
+        FirstKind = Totals.Areas == 0 ? later.FirstKind : FirstKind;
         ListTotals.Plus(ref Totals, later.Totals);
         Kinds |= later.Kinds;
         Words |= later.Words;
-        SmallestBytes = SmallestBytes == 0 || later.SmallestBytes < SmallestBytes ? later.SmallestBytes : SmallestBytes;
+        SmallestBytes = Math.Min(SmallestBytes, later.SmallestBytes);
         LargestBytes = Math.Max(LargestBytes, later.LargestBytes);
         if (MajorityBytes == later.MajorityBytes)
         {
@@ -431,8 +512,8 @@ internal struct OwnerTotals
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal void Note(ulong sizeBytes, AreaFlags words)
     {
-        SmallestBytes = SmallestBytes == 0 || sizeBytes < SmallestBytes ? sizeBytes : SmallestBytes;
-        LargestBytes = sizeBytes > LargestBytes ? sizeBytes : LargestBytes;
+        SmallestBytes = Math.Min(SmallestBytes, sizeBytes);
+        LargestBytes = Math.Max(LargestBytes, sizeBytes);
         Words |= words;
         Vote(sizeBytes);
     }
@@ -441,18 +522,9 @@ internal struct OwnerTotals
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void Vote(ulong sizeBytes)
     {
-        if (sizeBytes == MajorityBytes)
-        {
-            Votes++;
-        }
-        else if (Votes == 0)
-        {
-            (MajorityBytes, Votes) = (sizeBytes, 1);
-        }
-        else
-        {
-            Votes--;
-        }
+        // No branches: whether two areas have one size is what a processor cannot guess.
+        MajorityBytes = Votes == 0 ? sizeBytes : MajorityBytes;
+        Votes = unchecked(Votes + (sizeBytes == MajorityBytes ? 1 : -1));
     }
 }
 
@@ -472,7 +544,7 @@ internal sealed class RowList
 
     internal ref readonly VmallocRow this[int index] => ref _rows[index];
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotPath.Compiled)]
     internal void Add(in VmallocRow row)
     {
         Total++;

@@ -1,7 +1,7 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using VmScope.Kernels;
-using VmScope.Vmalloc;
+using VmScope.Proc;
 
 namespace VmScope.Analysis;
 
@@ -33,12 +33,23 @@ public sealed class WindowAccount
     private readonly List<Overlap> _overlaps = [];
     private readonly Gap[] _largest = new Gap[LargestKept + 1];
     private readonly bool _keepAll;
+    private readonly ListTotals _totals;
+    private readonly byte[] _kindOf = ListedKinds.Table();
     private int _largestCount;
+
+    /// <summary>Gaps of at most so many bytes are only counted.</summary>
+    private ulong _keptAbove;
+    private Gap _largestHole;
+    private Gap _largestHoleAfterPurge;
+    private ulong _cursor;
+    private ulong _liveEnd;
+    private int _highest = -1;
+    private bool _afterArea;
     private Gap[] _all = [];
     private int _allCount;
 
     /// <param name="window">The window.</param>
-    /// <param name="areas">Every area, in address order.</param>
+    /// <param name="totals">The list; its areas in address order.</param>
     /// <param name="rule">What explains a hole.</param>
     /// <param name="pageBytes">Bytes of a page.</param>
     /// <param name="era">How the kernel places; null when unknown.</param>
@@ -47,9 +58,9 @@ public sealed class WindowAccount
     /// The alignment of per-CPU chunks where it makes the top of the window unusable for them; 0 elsewhere.
     /// </param>
     internal WindowAccount(
-        AddressWindow window, AreaList areas, AlignmentRule rule, ulong pageBytes, PlacementEra? era, bool keepAll, ulong topAlignBytes = 0)
+        AddressWindow window, ListTotals totals, AlignmentRule rule, ulong pageBytes, PlacementEra? era, bool keepAll, ulong topAlignBytes = 0)
     {
-        (Window, _areas, _rule, _pageBytes, _topAlignBytes) = (window, areas, rule, pageBytes, topAlignBytes);
+        (Window, _totals, _areas, _rule, _pageBytes, _topAlignBytes) = (window, totals, totals.Areas, rule, pageBytes, topAlignBytes);
         _gapPageBytes = era is PlacementEra.BusyAreas or PlacementEra.HintedBusyAreasWithGap ? pageBytes : 0;
         _keepAll = keepAll;
         Walk();
@@ -95,10 +106,10 @@ public sealed class WindowAccount
     public long Holes { get; private set; }
 
     /// <summary>The largest hole; zero bytes when there is none.</summary>
-    public Gap LargestHole { get; private set; }
+    public Gap LargestHole => _largestHole;
 
     /// <summary>The largest hole after a purge, when unpurged areas are free again.</summary>
-    public Gap LargestHoleAfterPurge { get; private set; }
+    public Gap LargestHoleAfterPurge => _largestHoleAfterPurge;
 
     /// <summary>The largest gaps, largest first, at most a dozen.</summary>
     public ReadOnlySpan<Gap> Largest => _largest.AsSpan(0, _largestCount);
@@ -109,106 +120,147 @@ public sealed class WindowAccount
     /// <summary>Holes whose size has this logarithm.</summary>
     public (long Count, ulong Bytes) HistogramAt(int log2) => (_histogramCount[log2], _histogramBytes[log2]);
 
+    /// <summary>Sums of the areas from <see cref="FirstIndex"/> on, block by block.</summary>
+    public AreaBlocks Blocks { get; } = new();
+
     /// <summary>The index of the first area at or above the window's start.</summary>
     public int FirstIndex { get; private set; }
 
     /// <summary>The index behind the last area of the window.</summary>
     public int EndIndex { get; private set; }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Walk()
     {
-        // Offsets into the window instead of addresses: the last window may end at 2^64, which no address can say.
-        ulong origin = Window.Start;
-        ulong length = Window.Bytes;
-        ulong cursor = 0;
-        ulong liveEnd = 0;
-        int index = _areas.FirstAtOrAbove(origin);
-        int highest = -1;
-        if (index > 0 && _areas[index - 1].End > origin)
+        int index = _areas.FirstAtOrAbove(Window.Start);
+        if (index > 0 && _areas[index - 1].End > Window.Start)
         {
             // Begins below and reaches in: a bound is wrong, and the bytes are not free.
-            highest = index - 1;
-            cursor = liveEnd = Math.Min(_areas[highest].End - origin, length);
-            CoveredBytes = cursor;
-            _bytesByKind[(int)ListedKinds.Of(_areas[highest].Flags)] += cursor;
+            _highest = index - 1;
+            _cursor = _liveEnd = Math.Min(_areas[_highest].End - Window.Start, Window.Bytes);
+            CoveredBytes = _cursor;
+            _bytesByKind[(int)ListedKinds.Of(_areas[_highest].Flags)] += _cursor;
         }
 
-        bool afterArea = liveEnd > 0;
+        _afterArea = _liveEnd > 0;
         FirstIndex = index;
-        for (; index < _areas.Count && _areas[index].Start <= Window.Last; index++)
+        while (index < _areas.Count)
         {
-            ref readonly AreaSlot area = ref _areas[index];
-            bool unpurged = (area.Flags & AreaFlags.Unpurged) != AreaFlags.None;
-            ulong start = area.Start - origin;
-            ulong end = Math.Min(unchecked(area.End - origin - 1), length - 1) + 1;
-            if (start > cursor)
+            ReadOnlySpan<AreaSlot> run = _areas.From(index);
+            run = run[..Math.Min(run.Length, AreaBlocks.BlockAreas - (index % AreaBlocks.BlockAreas))];
+            int taken = Take(run, index);
+            index += taken;
+            if (taken < run.Length)
             {
-                Hole(cursor, start, area, afterArea);
+                break;
             }
 
-            if (unpurged)
-            {
-                UnpurgedAreas++;
-            }
-            else
-            {
-                Areas++;
-                Touching += start == liveEnd && liveEnd > 0 ? 1 : 0;
-                if (start < liveEnd)
-                {
-                    NoteOverlap(_areas[highest], area, Math.Min(liveEnd, end) - start);
-                }
-            }
-
-            ulong from = Math.Max(start, cursor);
-            if (end <= from)
-            {
-                continue;
-            }
-
-            cursor = end;
-            if (unpurged)
-            {
-                Emit(new Gap(origin + from, end - from, GapKind.Unpurged, 0));
-                afterArea = false;
-                continue;
-            }
-
-            CoveredBytes += end - from;
-            _bytesByKind[(int)ListedKinds.Of(area.Flags)] += end - from;
-            if (from > liveEnd)
-            {
-                NoteReclaimed(liveEnd, from);
-            }
-
-            liveEnd = end;
-            highest = index;
-            afterArea = true;
+            Blocks.Close(index, _cursor);
         }
 
         EndIndex = index;
-        if (cursor < length)
+        if (_cursor < Window.Bytes)
         {
             AreaSlot none = default;
-            Hole(cursor, length, none, afterArea, toTheEnd: true);
+            Hole(_cursor, Window.Bytes, none, toTheEnd: true);
         }
 
-        if (liveEnd < length)
+        if (_liveEnd < Window.Bytes)
         {
-            NoteReclaimed(liveEnd, length);
+            NoteReclaimed(_liveEnd, Window.Bytes);
         }
 
         Check();
     }
 
-    /// <summary>Accounts for a hole, given as offsets.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Hole(ulong start, ulong end, in AreaSlot next, bool afterArea, bool toTheEnd = false)
+    /// <summary>Accounts for areas in address order as far as they begin inside the window.</summary>
+    /// <returns>How many.</returns>
+    [MethodImpl(HotPath.Compiled)]
+    private int Take(ReadOnlySpan<AreaSlot> run, int firstIndex)
     {
-        if (_gapPageBytes > 0 && afterArea && end - start >= _gapPageBytes)
+        unchecked
         {
-            Emit(new Gap(Window.Start + start, _gapPageBytes, GapKind.GapPage, 0));
+            // Offsets into the window instead of addresses: the last window may end at 2^64, which no address can say.
+            ulong origin = Window.Start;
+            ulong length = Window.Bytes;
+            ulong cursor = _cursor;
+            ulong liveEnd = _liveEnd;
+            ulong covered = CoveredBytes;
+            long touching = 0;
+            int unpurgedAreas = 0;
+            Span<ulong> sums = Blocks.Open;
+            bool hasPercpu = _totals.HasPercpu;
+            int i = 0;
+            for (; i < run.Length; i++)
+            {
+                ref readonly AreaSlot area = ref run[i];
+                ulong start = area.Start - origin;
+                if (start >= length)
+                {
+                    break;
+                }
+
+                ListedKind kind = ListedKinds.Of(area.Flags, _kindOf);
+                ulong end = Math.Min(area.End - origin - 1, length - 1) + 1;
+                sums[AreaBlocks.SumOf(kind, hasPercpu && _totals.Owner(area.Caller).IsPercpu)] += area.SizeBytes;
+                if (start > cursor)
+                {
+                    Hole(cursor, start, area);
+                }
+
+                if (kind == ListedKind.Unpurged)
+                {
+                    unpurgedAreas++;
+                    if (end > cursor)
+                    {
+                        ulong freedFrom = Math.Max(start, cursor);
+                        Emit(freedFrom, end - freedFrom, GapKind.Unpurged);
+                        cursor = end;
+                        _afterArea = false;
+                    }
+
+                    continue;
+                }
+
+                touching += start == liveEnd && liveEnd > 0 ? 1 : 0;
+                if (start < liveEnd)
+                {
+                    NoteOverlap(_areas[_highest], area, Math.Min(liveEnd, end) - start);
+                }
+
+                ulong from = Math.Max(start, cursor);
+                if (end <= from)
+                {
+                    continue;
+                }
+
+                cursor = end;
+                covered += end - from;
+                _bytesByKind[(int)kind] += end - from;
+                if (from > liveEnd)
+                {
+                    NoteReclaimed(liveEnd, from);
+                }
+
+                liveEnd = end;
+                _highest = firstIndex + i;
+                _afterArea = true;
+            }
+
+            (_cursor, _liveEnd, CoveredBytes) = (cursor, liveEnd, covered);
+            Areas += i - unpurgedAreas;
+            UnpurgedAreas += unpurgedAreas;
+            Touching += touching;
+            return i;
+        }
+    }
+
+    /// <summary>Accounts for a hole, given as offsets.</summary>
+    [MethodImpl(HotPath.Compiled)]
+    private void Hole(ulong start, ulong end, in AreaSlot next, bool toTheEnd = false)
+    {
+        if (_gapPageBytes > 0 && _afterArea && end - start >= _gapPageBytes)
+        {
+            Emit(start, _gapPageBytes, GapKind.GapPage);
             start += _gapPageBytes;
             if (start == end)
             {
@@ -219,7 +271,7 @@ public sealed class WindowAccount
         ulong bytes = end - start;
         ulong align = 0;
         GapKind kind = GapKind.Free;
-        if (bytes % _pageBytes != 0)
+        if ((bytes & (_pageBytes - 1)) != 0)
         {
             kind = GapKind.Unexplained;
         }
@@ -228,41 +280,48 @@ public sealed class WindowAccount
             align = _rule.Explains(Window.Start + start, next);
             kind = align != 0 ? GapKind.Alignment : GapKind.Free;
         }
-        else if (bytes == _topAlignBytes && afterArea)
+        else if (bytes == _topAlignBytes && _afterArea)
         {
             // The window's last byte is one short of a multiple, so chunks placed from the top end one alignment below.
             (kind, align) = (GapKind.Alignment, bytes);
         }
 
-        Gap hole = new(Window.Start + start, bytes, kind, align);
-        Emit(hole);
+        Emit(start, bytes, kind, align);
         FreeBytes += bytes;
         Holes++;
         int log2 = BitOperations.Log2(bytes);
         _histogramCount[log2]++;
         _histogramBytes[log2] += bytes;
-        if (bytes > LargestHole.Bytes)
+        if (bytes > _largestHole.Bytes)
         {
-            LargestHole = hole;
+            _largestHole = new Gap(Window.Start + start, bytes, kind, align);
         }
     }
 
     /// <summary>Notes what a purge would leave free between two live areas, given as offsets.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void NoteReclaimed(ulong start, ulong end)
     {
         ulong from = start == 0 ? start : start + _gapPageBytes;
-        if (end > from && end - from > LargestHoleAfterPurge.Bytes)
+        if (end > from && end - from > _largestHoleAfterPurge.Bytes)
         {
-            LargestHoleAfterPurge = new Gap(Window.Start + from, end - from, GapKind.Free, 0);
+            _largestHoleAfterPurge = new Gap(Window.Start + from, end - from, GapKind.Free, 0);
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Emit(Gap gap)
+    /// <summary>Counts a gap that begins at an offset, and keeps it where it is asked for or large.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void Emit(ulong start, ulong bytes, GapKind kind, ulong align = 0)
     {
-        _bytesByGapKind[(int)gap.Kind] += gap.Bytes;
-        _countByGapKind[(int)gap.Kind]++;
+        _bytesByGapKind[(int)kind] += bytes;
+        _countByGapKind[(int)kind]++;
+        if (bytes > _keptAbove)
+        {
+            Keep(new Gap(Window.Start + start, bytes, kind, align));
+        }
+    }
+
+    private void Keep(Gap gap)
+    {
         if (_keepAll)
         {
             if (_allCount == _all.Length)
@@ -287,6 +346,7 @@ public sealed class WindowAccount
 
         _largest[at] = gap;
         _largestCount = Math.Min(_largestCount + 1, LargestKept);
+        _keptAbove = _keepAll || _largestCount < LargestKept ? 0 : _largest[LargestKept - 1].Bytes;
     }
 
     private void NoteOverlap(in AreaSlot lower, in AreaSlot upper, ulong bytes)

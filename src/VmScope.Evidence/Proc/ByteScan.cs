@@ -45,7 +45,7 @@ internal static class ByteScan
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static bool TryHex16Twice(ref byte first, ref byte second, out ulong firstValue, out ulong secondValue)
     {
-        Vector256<byte> text = Vector256.Create(Vector128.LoadUnsafe(ref first), Vector128.LoadUnsafe(ref second));
+        Vector256<byte> text = Vector128.LoadUnsafe(ref first).ToVector256Unsafe().WithUpper(Vector128.LoadUnsafe(ref second));
         Vector256<byte> decimals = text - Vector256.Create((byte)'0');
         Vector256<byte> letters = text - Vector256.Create((byte)'a');
         Vector256<byte> isDecimal = Vector256.LessThanOrEqual(decimals, Vector256.Create((byte)9));

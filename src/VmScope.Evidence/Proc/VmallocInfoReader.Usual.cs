@@ -24,7 +24,7 @@ public sealed partial class VmallocInfoReader
 
     /// <summary>Takes rows as long as they have the usual form.</summary>
     /// <returns>Where the first line begins that has not, or that has no line end yet.</returns>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotPath.Compiled)]
     private int TakeUsualRows(byte[] buffer, int at, int end)
     {
         ref byte origin = ref MemoryMarshal.GetArrayDataReference(buffer);
@@ -46,7 +46,7 @@ public sealed partial class VmallocInfoReader
     /// <param name="line">Its first byte; <see cref="WideBytes"/> more than <paramref name="available"/> are readable.</param>
     /// <param name="available">How many bytes are data.</param>
     /// <returns>Bytes taken with the line end; 0 when this is not a whole usual line, and then nothing has changed.</returns>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotPath.Compiled)]
     private int TakeUsualRow(ref byte line, int available)
     {
         unchecked
@@ -177,7 +177,7 @@ public sealed partial class VmallocInfoReader
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotPath.Compiled)]
     private static int TakePhrase(ref byte text, int word, int length, ref VmallocRow row)
     {
         ReadOnlySpan<byte> line = MemoryMarshal.CreateReadOnlySpan(ref text, length - word);
@@ -196,7 +196,7 @@ public sealed partial class VmallocInfoReader
         return 0;
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotPath.Compiled)]
     private static int WordEnd(ref byte rest, int from, int length)
     {
         while (from < length && Unsafe.Add(ref rest, from) != ' ')
@@ -291,7 +291,7 @@ public sealed partial class VmallocInfoReader
     private const uint Vmap = 'v' | ('m' << 8) | ('a' << 16) | ('p' << 24);
     private const uint User = 'u' | ('s' << 8) | ('e' << 16) | ('r' << 24);
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotPath.Compiled)]
     private static int RareWord(ulong eight, ref byte word, ref AreaFlags flags)
     {
         (AreaFlags flag, int length) = unchecked((uint)eight) == Vmap ? (AreaFlags.Vmap, 4)

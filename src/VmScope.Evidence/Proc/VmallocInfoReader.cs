@@ -11,7 +11,7 @@ namespace VmScope.Proc;
 public sealed partial class VmallocInfoReader
 {
     private const int BufferBytes = 256 * 1024;
-    private const int BatchRows = 512;
+    private const int BatchRows = 128;
 
     /// <summary>A row that a mail wrapped is put together again up to this length.</summary>
     private const int JoinedMax = 4096;

@@ -20,10 +20,9 @@ public class ListHalvesTests
         {
             File.WriteAllText(path, LongList(new Random(seed)));
             using FileStream file = new(path, FileMode.Open, FileAccess.Read);
-            long middle = ListHalves.FindMiddle(file);
+            long middle = ListHalves.FindMiddle(file.SafeFileHandle);
             Assert.InRange(middle, file.Length / 3, file.Length * 2 / 3);
-            ListExplanation halves = ListExplanation.ReadFile(file, path, ExplainOptions.Default);
-            file.Position = 0;
+            ListExplanation halves = ListExplanation.ReadFile(file.SafeFileHandle, path, ExplainOptions.Default);
             ListExplanation whole = ListExplanation.Read(file, path, ExplainFacts.None, ExplainOptions.Default);
 
             Assert.Equal(whole.Rows, halves.Rows);

@@ -99,12 +99,12 @@ internal sealed partial class ExplainText
             + (account.LargestHole.Bytes == 0 ? "none" : $"{SizeText.Short(account.LargestHole.Bytes)} at {_list.Hex(account.LargestHole.Start)}{Fragmentation(account)}"));
         Block("  ", $"bounds {AddressWindow.Word(window.Sureness)}: {window.Source}", dim: true);
         int cells = _width - 4;
-        WindowBar whole = new(_list, window.Start, window.Bytes, cells);
+        WindowBar whole = new(_list, account, window.Bytes, cells);
         _out.WriteLine("  " + whole.Draw(_paint, _ascii));
         ulong zoomBytes = account.LargestHole.Bytes == 0 ? 0 : account.LargestHole.Start - window.Start;
         if (account.LargestHole.Bytes > window.Bytes / 2 && zoomBytes > 0 && zoomBytes < window.Bytes / 4)
         {
-            WindowBar zoom = new(_list, window.Start, zoomBytes, cells);
+            WindowBar zoom = new(_list, account, zoomBytes, cells);
             _out.WriteLine("  " + zoom.Draw(_paint, _ascii));
             Block("  ", $"above: the whole window, {SizeText.Short(window.Bytes / (ulong)cells)} a cell; below it: the {SizeText.Short(zoomBytes)} up to the largest hole, {SizeText.Short(Math.Max(1, zoomBytes / (ulong)cells))} a cell", dim: true);
             _out.WriteLine("  " + WindowBar.Legend(_paint, _ascii, whole, zoom));

@@ -341,7 +341,7 @@ public sealed class Doctor
 
     private WindowAccount Measured(ListExplanation list, AddressWindow window) =>
         list.Windows.Find(account => account.Window.Start == window.Start && account.Window.Bytes == window.Bytes)
-        ?? new WindowAccount(window, list.Areas,
+        ?? new WindowAccount(window, list.Totals,
             new AlignmentRule(list.Texts, list.PageBytes, _bundle.Kernel?.Version, list.Architecture, _bundle.Config.IsSet("X86_PAE") == true),
             list.PageBytes, _bundle.Kernel is { } kernel ? VmallocTimelines.Era.At(kernel.Version) : null, keepAll: true);
 
