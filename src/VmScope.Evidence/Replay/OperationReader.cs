@@ -12,13 +12,15 @@ internal sealed class OperationReader(TraceReader trace) : OperationSource
     /// <summary>Tasks between entry and return at the same time; more than any kernel has processors and stacks for.</summary>
     private const int OpenCallsMax = 1 << 16;
 
-    private readonly Dictionary<int, TraceEvent> _openPlaces = [];
+    private readonly Dictionary<int, (TraceEvent Entry, long Line)> _openPlaces = [];
     private readonly Dictionary<int, ulong> _openChunks = [];
     private readonly HashSet<int> _failedTasks = [];
     private TraceEvent _event;
     private int _placedByChunkProbe;
     private bool _hasTracepoints;
     private ulong _lastProbeFree;
+    private ulong _time;
+    private long _firstLineOfTime;
 
     private long _events;
     private long _returnsWithoutEntry;
@@ -49,6 +51,11 @@ internal sealed class OperationReader(TraceReader trace) : OperationSource
     {
         while (trace.TryRead(ref _event))
         {
+            if (_event.Time != _time)
+            {
+                (_time, _firstLineOfTime) = (_event.Time, _event.Line);
+            }
+
             _events += _event.Kind is TraceEventKind.Marker or TraceEventKind.Lost ? 0 : 1;
             if (TryTranslate(ref operation))
             {
@@ -89,7 +96,7 @@ internal sealed class OperationReader(TraceReader trace) : OperationSource
                 }
 
                 (operation.Kind, operation.Start, operation.End) = (OperationKind.Free, _event.Start, _event.End);
-                operation.EntryLine = _event.Line;
+                operation.EntryLine = _firstLineOfTime;
                 _lastProbeFree = _event.Start;
                 return _event.End > _event.Start;
             case TraceEventKind.Purged:
@@ -100,7 +107,7 @@ internal sealed class OperationReader(TraceReader trace) : OperationSource
                 return true;
             case TraceEventKind.ProbePurge:
                 operation.Kind = OperationKind.PurgeBegin;
-                operation.EntryLine = _event.Line;
+                operation.EntryLine = _firstLineOfTime;
                 operation.Full = _openPlaces.ContainsKey(task) || _failedTasks.Contains(task);
                 return true;
             case TraceEventKind.ProbePurged:
@@ -142,7 +149,7 @@ internal sealed class OperationReader(TraceReader trace) : OperationSource
     {
         if (!_hasTracepoints)
         {
-            Open(_openPlaces, task, _event);
+            Open(_openPlaces, task, (_event, _firstLineOfTime));
         }
 
         return false;
@@ -150,10 +157,10 @@ internal sealed class OperationReader(TraceReader trace) : OperationSource
 
     private bool ClosePlace(int task, ref ReplayOperation operation)
     {
-        if (_openPlaces.Remove(task, out TraceEvent entry))
+        if (_openPlaces.Remove(task, out (TraceEvent Entry, long Line) call))
         {
-            Place(ref operation, entry, _event.Start, _event.End, _event.Failed);
-            operation.EntryLine = entry.Line;
+            Place(ref operation, call.Entry, _event.Start, _event.End, _event.Failed);
+            operation.EntryLine = call.Line;
             return true;
         }
 

@@ -14,7 +14,8 @@ namespace VmScope.Replay;
 /// still to come has begun, and returned part of its areas; the request was served at an earlier moment since the
 /// beginning of the last purge; another one, whose line is still to come, was; an area whose freeing is written after that
 /// purge was part of it; one freed before came too late for it. The last four do again what came since, and all of it must
-/// land where it did.
+/// land where it did. All of that is tried with events moved by little time first, and by more only when that fails: what
+/// happened a moment ago explains more than what a line far ahead tells.
 /// </remarks>
 internal sealed class OrderRepair(OperationWindow window)
 {
@@ -30,8 +31,12 @@ internal sealed class OrderRepair(OperationWindow window)
     /// <summary>How far ahead another request is looked for that was served earlier.</summary>
     private const int OthersMax = 64;
 
+    /// <summary>By how much time events are moved: first by little; in the end by anything.</summary>
+    private static readonly ulong[] _reaches = [250_000, 2_000_000, 16_000_000, ulong.MaxValue];
+
     private readonly List<int> _moved = [];
     private int _copies;
+    private ulong _reach;
 
     /// <summary>The operations the last explanation moved ahead of the next one, as places in the window.</summary>
     internal IReadOnlyList<int> Moved => _moved;
@@ -41,20 +46,24 @@ internal sealed class OrderRepair(OperationWindow window)
     /// <returns>False when no order was found; then the state is as before.</returns>
     internal bool TryExplain(ref ReplayState state)
     {
-        _copies = 0;
-        _moved.Clear();
-        ReplayState trial = Copy(state);
-        if (Serve(ref trial, 0, DepthMax)
-            || ServedEarlier(state, window[0], ref trial)
-            || AnotherServedEarlier(state, ref trial)
-            || FreedInTime(state, ref trial)
-            || FreedTooLate(state, ref trial))
+        foreach (ulong reach in _reaches)
         {
-            state = trial;
-            return true;
+            (_reach, _copies) = (reach, 0);
+            _moved.Clear();
+            ReplayState trial = Copy(state);
+            if (Serve(ref trial, 0, DepthMax)
+                || ServedEarlier(state, window[0], ref trial)
+                || AnotherServedEarlier(state, ref trial)
+                || FreedInTime(state, ref trial)
+                || FreedTooLate(state, ref trial))
+            {
+                state = trial;
+                return true;
+            }
+
+            Unmove(0);
         }
 
-        Unmove(0);
         return false;
     }
 
@@ -80,18 +89,21 @@ internal sealed class OrderRepair(OperationWindow window)
             return false;
         }
 
+        // A purge shortens the pools before it takes anything, so it can also explain why a ready area was not given out.
+        bool pooled = finds && state.Space.Setup.Nodes > 1 && state.Space.StateOf(address) == AreaState.Pooled;
+        AreaState there = operation.Failed ? AreaState.Free : WorstState(state.Space, operation.Start, operation.End);
         if (!operation.Failed)
         {
-            AreaState there = WorstState(state.Space, operation.Start, operation.End);
-            bool mayReturn = there == AreaState.Returning || (there == AreaState.Free && state.Space.IsReturning);
+            bool mayReturn = state.Space.IsReturning && there is AreaState.Returning or AreaState.Free or AreaState.Pooled;
             if ((mayReturn && AfterPartOfThePurge(ref state, operation))
-                || (there is AreaState.Lazy or AreaState.Busy or AreaState.Pooled && AfterNextPurgeBegan(ref state, ahead, depth)))
+                || ((pooled || there is AreaState.Lazy or AreaState.Busy or AreaState.Pooled) && AfterNextPurgeBegan(ref state, ahead, depth)))
             {
                 return true;
             }
         }
 
-        return finds && AfterWhoeverTook(ref state, ahead, depth, address, address + operation.SizeBytes);
+        return (finds && AfterWhoeverTook(ref state, ahead, depth, address, address + operation.SizeBytes))
+            || (!operation.Failed && !pooled && there is AreaState.Free or AreaState.Returning && AfterNextPurgeBegan(ref state, ahead, depth));
     }
 
     private static void Take(ReplayState state, in ReplayOperation operation)
@@ -132,17 +144,15 @@ internal sealed class OrderRepair(OperationWindow window)
             }
 
             if (window[i].Kind == OperationKind.Free && window.IsFirstOfItsTask(i)
-                && window[i].Start < operation.End && operation.Start < EndOf(trial.Space, window[i])
-                && trial.Space.TryFree(window[i].Start, out _))
+                && window[i].Start < operation.End && operation.Start < EndOf(trial.Space, window[i]))
             {
-                trial.Note(window[i]);
-                Move(i);
+                FreeEarly(trial, i);
             }
 
             bool begins = window[i].Kind == OperationKind.PurgeBegin || (window[i].Kind == OperationKind.PurgeEnd && window[i].HasCount);
-            if (begins && !window[i].Begun && window.IsFirstOfItsTask(i))
+            if (begins && !window[i].Begun && CanBegin(trial, i, operation))
             {
-                trial.Finish();
+                trial.Finish(window[i]);
                 window[i].HasLazyPagesAfter = window.TryLazyPagesBehind(i, trial.Space, out window[i].LazyPagesAfter);
                 trial.Begin(window[i]);
                 window[i].Begun = true;
@@ -161,6 +171,39 @@ internal sealed class OrderRepair(OperationWindow window)
         return false;
     }
 
+    /// <summary>Whether a purge can have begun before a request: whatever it took has been freed, or can have been.</summary>
+    private bool CanBegin(ReplayState trial, int purge, in ReplayOperation operation)
+    {
+        ReplayOperation line = window[purge];
+        bool counts = line.HasCount && trial.Space.Setup.Facts.PurgeOrder != Kernels.PurgeOrder.MergedAscending;
+        for (int i = 0; i < purge; i++)
+        {
+            if (window[i].Done || window[i].IsOdd || window[i].Kind != OperationKind.Free)
+            {
+                continue;
+            }
+
+            // What the purging task itself freed before was there; what others freed, where the number asks for it.
+            bool own = window[i].Task == line.Task;
+            if ((own || (counts && (ulong)trial.Space.LazyCount < line.Count && window[i].Task != operation.Task))
+                && window.IsFirstOfItsTask(i))
+            {
+                FreeEarly(trial, i);
+            }
+        }
+
+        return window.IsFirstOfItsTask(purge) && (!counts || (ulong)trial.Space.LazyCount >= line.Count);
+    }
+
+    private void FreeEarly(ReplayState trial, int ahead)
+    {
+        if (trial.Space.TryFree(window[ahead].Start, out _))
+        {
+            trial.Note(window[ahead]);
+            Move(ahead);
+        }
+    }
+
     /// <summary>Somebody else, whose line is still to come, took the place the model would choose.</summary>
     private bool AfterWhoeverTook(ref ReplayState state, int ahead, int depth, ulong start, ulong end)
     {
@@ -170,7 +213,7 @@ internal sealed class OrderRepair(OperationWindow window)
             ref ReplayOperation other = ref window[i];
             if (i == ahead || other.Done || other.IsOdd || other.Task == operation.Task || other.Start >= end || start >= other.End
                 || other.Kind is not (OperationKind.Place or OperationKind.Appear or OperationKind.Chunk)
-                || other.EntryLine > operation.Line || !window.IsFirstOfItsTask(i))
+                || other.EntryLine > operation.Line || !IsInReach(other.Time) || !window.IsFirstOfItsTask(i))
             {
                 continue;
             }
@@ -203,40 +246,44 @@ internal sealed class OrderRepair(OperationWindow window)
         return true;
     }
 
-    /// <summary>The request was served at an earlier moment: before the last purge, in the middle of it, or since.</summary>
+    /// <summary>The request was served at an earlier moment: before a purge, in the middle of it, or since.</summary>
     private bool ServedEarlier(ReplayState state, ReplayOperation operation, ref ReplayState result)
     {
-        if (state.CopyOfBase() is not { } space)
+        int earliest = EarliestMoment(state.Log, operation);
+        if (earliest == state.Log.Count || state.CopyBefore(state.Log, earliest) is not { } space)
         {
             return false;
         }
 
-        int earliest = EarliestMoment(state.Log, operation);
-        int tried = 0;
-        for (int at = 0; at < state.Log.Count && tried < MomentsMax; at++)
+        List<(int At, ulong Returned)> moments = [];
+        for (int at = earliest; at < state.Log.Count; at++)
         {
             ReplayState.Entry entry = state.Log[at];
-            if (at >= earliest && Agrees(space, operation) && ++tried > 0
-                && TryHistory(state, at, returned: 0, operation, ref result))
+            if (Agrees(space, operation))
             {
-                return true;
+                moments.Add((at, 0));
             }
 
-            if (entry.Kind == ReplayState.EntryKind.Finish && at >= earliest)
+            while (entry.Kind == ReplayState.EntryKind.Finish && space.ReturnNext())
             {
-                while (tried < MomentsMax && space.ReturnNext())
+                if (Agrees(space, operation))
                 {
-                    if (Agrees(space, operation) && ++tried > 0
-                        && TryHistory(state, at, space.LastReturned, operation, ref result))
-                    {
-                        return true;
-                    }
+                    moments.Add((at, space.LastReturned));
                 }
             }
 
-            if (!state.TryApply(space, entry, state.LeftOut))
+            if (!ReplayState.TryApply(space, entry))
             {
                 return false;
+            }
+        }
+
+        // The latest moment is the likeliest.
+        for (int i = moments.Count - 1; i >= Math.Max(0, moments.Count - MomentsMax); i--)
+        {
+            if (TryHistory(state, moments[i].At, moments[i].Returned, operation, ref result))
+            {
+                return true;
             }
         }
 
@@ -251,7 +298,7 @@ internal sealed class OrderRepair(OperationWindow window)
         {
             ReplayOperation other = window[i];
             if (other.Kind != OperationKind.Place || other.Failed || other.Done || other.IsOdd || other.Task == operation.Task
-                || !window.IsFirstOfItsTask(i))
+                || !IsInReach(other.Time) || !window.IsFirstOfItsTask(i))
             {
                 continue;
             }
@@ -269,13 +316,16 @@ internal sealed class OrderRepair(OperationWindow window)
         return false;
     }
 
-    /// <summary>Nothing happens before what its own task did before, nor before its own entry.</summary>
-    private static int EarliestMoment(IReadOnlyList<ReplayState.Entry> log, in ReplayOperation operation)
+    /// <summary>Nothing happens before what its own task did before, nor before its own entry, nor longer ago than may be.</summary>
+    private int EarliestMoment(IReadOnlyList<ReplayState.Entry> log, in ReplayOperation operation)
     {
         for (int at = log.Count - 1; at >= 0; at--)
         {
-            if (log[at].Kind == ReplayState.EntryKind.Operation
-                && (log[at].Operation.Task == operation.Task || log[at].Operation.Line < operation.EntryLine))
+            ReplayOperation done = log[at].Operation;
+            bool isLine = log[at].Kind is ReplayState.EntryKind.Operation or ReplayState.EntryKind.Finish;
+            // The probe of a free tells that it begins, not that it has happened.
+            bool happened = done.Line < operation.EntryLine && !(done.Kind == OperationKind.Free && done.End != 0);
+            if (isLine && (done.Task == operation.Task || happened || (done.Time < operation.Time && operation.Time - done.Time > _reach)))
             {
                 return at + 1;
             }
@@ -283,6 +333,9 @@ internal sealed class OrderRepair(OperationWindow window)
 
         return 0;
     }
+
+    /// <summary>Whether a line still to come is near enough.</summary>
+    private bool IsInReach(ulong time) => time <= window[0].Time || time - window[0].Time <= _reach;
 
     private bool TryHistory(ReplayState state, int at, ulong returned, in ReplayOperation operation, ref ReplayState result)
     {
@@ -294,7 +347,7 @@ internal sealed class OrderRepair(OperationWindow window)
         }
 
         _copies++;
-        if (state.Redo(log, [.. state.LeftOut]) is not { } redone)
+        if (state.Redo(log) is not { } redone)
         {
             return false;
         }
@@ -307,15 +360,17 @@ internal sealed class OrderRepair(OperationWindow window)
     private bool FreedInTime(ReplayState state, ref ReplayState result)
     {
         ReplayOperation operation = window[0];
-        if (operation.Failed || state.CopyOfBase() is not { } before)
+        int purge = state.LastPurge;
+        if (operation.Failed || purge < 0 || state.CopyBefore(state.Log, purge) is not { } before)
         {
             return false;
         }
 
         List<ReplayState.Entry> log = [.. state.Log];
         List<ulong> early = [];
-        foreach (ReplayState.Entry entry in state.Log)
+        for (int i = purge + 1; i < state.Log.Count; i++)
         {
+            ReplayState.Entry entry = state.Log[i];
             if (entry is { Kind: ReplayState.EntryKind.Operation, Operation.Kind: OperationKind.Free }
                 && entry.Operation.CanPrecedePurgeOf(before.LazyPages) && InTheWay(before, entry.Operation.Start, operation))
             {
@@ -325,7 +380,7 @@ internal sealed class OrderRepair(OperationWindow window)
         }
 
         int movedBefore = _moved.Count;
-        for (int i = 1; i < window.Count; i++)
+        for (int i = 1; i < window.Count && IsInReach(window[i].Time); i++)
         {
             if (window[i].Kind == OperationKind.Free && !window[i].Done && !window[i].IsOdd && window.IsFirstOfItsTask(i)
                 && window[i].CanPrecedePurgeOf(before.LazyPages) && window[i].Task != operation.Task && InTheWay(before, window[i].Start, operation))
@@ -337,10 +392,10 @@ internal sealed class OrderRepair(OperationWindow window)
 
         foreach (ulong start in early)
         {
-            log.Insert(0, new ReplayState.Entry(ReplayState.EntryKind.EarlyFree, default, start));
+            log.Insert(purge, new ReplayState.Entry(ReplayState.EntryKind.EarlyFree, default, start));
         }
 
-        if (early.Count > 0 && state.Redo(log, [.. state.LeftOut]) is { } redone && Agrees(redone.Space, operation)
+        if (early.Count > 0 && state.Redo(log) is { } redone && Agrees(redone.Space, operation)
             && Waits(redone.Space) <= Waits(state.Space))
         {
             Take(redone, operation);
@@ -359,9 +414,16 @@ internal sealed class OrderRepair(OperationWindow window)
     private bool FreedTooLate(ReplayState state, ref ReplayState result)
     {
         ReplayOperation operation = window[0];
-        List<ulong> leftOut = [.. state.LeftOut];
+        int purge = state.LastPurge;
+        if (purge < 0)
+        {
+            return false;
+        }
+
+        List<ReplayState.Entry> log = [.. state.Log];
+        List<ulong> leftOut = [.. log[purge].LeftOut ?? []];
         ReplayState trial = state;
-        for (int i = 0; i < DepthMax && state.HoldsPurge; i++)
+        for (int i = 0; i < DepthMax; i++)
         {
             bool finds = trial.Space.TryFind(operation.Request, out ulong address);
             if (i > 0 && Agrees(operation, finds, address))
@@ -382,8 +444,9 @@ internal sealed class OrderRepair(OperationWindow window)
             }
 
             leftOut.Add(purged.Start);
+            log[purge] = log[purge] with { LeftOut = [.. leftOut] };
             _copies++;
-            if (state.Redo([.. state.Log], leftOut) is not { } redone)
+            if (state.Redo(log) is not { } redone)
             {
                 return false;
             }

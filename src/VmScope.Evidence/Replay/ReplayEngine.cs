@@ -105,6 +105,7 @@ internal sealed class ReplayEngine
             }
 
             Apply(ref operation);
+            _state.Trim();
         }
 
         _window.Pass();
@@ -134,7 +135,7 @@ internal sealed class ReplayEngine
                 Chunk(operation);
                 break;
             case OperationKind.ChunkSomewhere:
-                ChunkSomewhere();
+                ChunkSomewhere(operation);
                 break;
             case OperationKind.Marker:
                 Marker(operation.Marker);
@@ -244,6 +245,8 @@ internal sealed class ReplayEngine
         {
             Space.Evict(operation.Start, operation.End);
             _ = Space.TryAdopt(request, operation.Start);
+            _state.Forget();
+            return;
         }
 
         _state.NoteAdopted(operation);
@@ -268,6 +271,7 @@ internal sealed class ReplayEngine
         if (operation.End != 0)
         {
             _ = Space.TryAddKnownLazy(operation.Start, operation.End);
+            _state.Forget();
         }
     }
 
@@ -303,14 +307,14 @@ internal sealed class ReplayEngine
             Reordered += operation.Begun ? 1 : 0;
             Purges += operation.Begun ? 1 : 0;
             _openPurge = null;
-            _state.Finish();
+            _state.Finish(operation);
             return;
         }
 
         if (!operation.HasCount)
         {
             // The return of a purge that was entered before the trace began.
-            _state.Finish();
+            _state.Finish(operation);
             return;
         }
 
@@ -320,12 +324,12 @@ internal sealed class ReplayEngine
             || (operation.Count > 0 && (lowest, highest) != (operation.Start, operation.End)))
         {
             HoistFrees(operation);
-            int kept = ReplayState.KeepNewest(Space, operation);
-            PurgesOff += (ulong)Space.CountForPurge(kept, out _, out _) != operation.Count ? 1 : 0;
+            PurgesOff += PurgeChoice.TryLeaveOut(Space, operation, [], out IReadOnlyList<ulong> waiting)
+                && (ulong)Space.CountForPurge(waiting.Count, out _, out _) == operation.Count ? 0 : 1;
         }
 
         _state.Begin(operation);
-        _state.Finish();
+        _state.Finish(operation);
         _lazyUnknown = false;
     }
 
@@ -369,16 +373,24 @@ internal sealed class ReplayEngine
         {
             Space.Evict(operation.Start, operation.End);
             _ = Space.TryAddKnown(operation.Start, operation.End);
+            _state.Forget();
+            return;
         }
+
+        _state.Note(operation);
     }
 
-    private void ChunkSomewhere()
+    private void ChunkSomewhere(ReplayOperation operation)
     {
         if (_start.ChunkBytes == 0
-            || !Space.TryPlacePercpu([new PercpuGroup(0, _start.ChunkBytes)], _start.ChunkAlignFor(_start.ChunkBytes), out _))
+            || !Space.TryPlacePercpu([new PercpuGroup(0, _start.ChunkBytes)], _start.ChunkAlignFor(_start.ChunkBytes), out ulong address))
         {
             ChunksUnplaced++;
+            return;
         }
+
+        (operation.Kind, operation.Start, operation.End) = (OperationKind.Chunk, address, address + _start.ChunkBytes);
+        _state.Note(operation);
     }
 
     private void Marker(TraceMarker marker)

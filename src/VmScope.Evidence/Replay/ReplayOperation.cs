@@ -70,7 +70,10 @@ internal struct ReplayOperation
     /// <summary>The line at which the operation had certainly happened.</summary>
     internal long Line;
 
-    /// <summary>The line before which it cannot have happened; 0 when nothing tells.</summary>
+    /// <summary>
+    /// The line before which it cannot have happened; 0 when nothing tells. Lines of the same time stamp tell no order: the
+    /// clock all processors share stands still for one that is behind, so it is the first of them.
+    /// </summary>
     internal long EntryLine;
 
     internal ulong Time;

@@ -3,21 +3,19 @@ using VmScope.Vmalloc;
 namespace VmScope.Replay;
 
 /// <summary>
-/// The modelled address space of a replay, and (for several processors) what was done to it since the beginning of the
-/// last purge or for the last few hundred operations, so that it can be done again in a slightly different order.
+/// The modelled address space of a replay, and (for several processors) what was done to it in the last few hundred
+/// operations, so that it can be done again in a slightly different order.
 /// </summary>
 internal sealed class ReplayState
 {
-    /// <summary>Entries kept; with more, the history begins anew.</summary>
+    /// <summary>Entries up to which the history grows; the older half then becomes part of the state before it.</summary>
     private const int EntriesMax = 512;
 
-    /// <summary>With more areas than this, a history begins only with a purge: a copy for every few hundred operations would cost too much.</summary>
+    /// <summary>With more areas than this no history is kept: every hypothesis would copy all of them.</summary>
     private const int AreasToCopyMax = 20_000;
 
     private readonly List<Entry> _log = [];
-    private readonly List<ulong> _leftOut = [];
     private VmallocSpace? _base;
-    private ReplayOperation _purge;
 
     internal ReplayState(VmallocSpace space) => Space = space;
 
@@ -27,21 +25,25 @@ internal sealed class ReplayState
         /// <summary>An operation.</summary>
         Operation,
 
-        /// <summary>An area freed before the purge, although its line comes later.</summary>
+        /// <summary>An area freed before what was freed earlier, although its line comes later.</summary>
         EarlyFree,
 
-        /// <summary>The purge begins.</summary>
+        /// <summary>A purge begins.</summary>
         Begin,
 
-        /// <summary>The purge returns areas up to one.</summary>
+        /// <summary>The purge goes on up to one of its steps.</summary>
         ReturnThrough,
 
         /// <summary>The purge returns the rest.</summary>
         Finish,
     }
 
-    /// <summary>One thing done since the beginning of the last purge.</summary>
-    internal readonly record struct Entry(EntryKind Kind, ReplayOperation Operation, ulong Start);
+    /// <summary>One thing done.</summary>
+    /// <param name="Kind">What it is.</param>
+    /// <param name="Operation">The operation; for a purge the one whose line tells of it.</param>
+    /// <param name="Start">The area freed early, or the name of the step of a purge.</param>
+    /// <param name="LeftOut">Starts of areas that were freed too late for a purge that begins.</param>
+    internal readonly record struct Entry(EntryKind Kind, ReplayOperation Operation, ulong Start, IReadOnlyList<ulong>? LeftOut = null);
 
     /// <summary>The address space.</summary>
     internal VmallocSpace Space { get; private set; }
@@ -49,17 +51,13 @@ internal sealed class ReplayState
     /// <summary>Whether what is done is kept.</summary>
     internal bool IsTracking { get; set; }
 
-    /// <summary>What was done since, in order.</summary>
+    /// <summary>What was done, in order.</summary>
     internal IReadOnlyList<Entry> Log => _log;
-
-    /// <summary>Starts of areas that were freed too late for the last purge.</summary>
-    internal IReadOnlyList<ulong> LeftOut => _leftOut;
 
     internal ReplayState Clone()
     {
-        ReplayState copy = new(Space.Clone()) { IsTracking = IsTracking, _base = _base, _purge = _purge };
+        ReplayState copy = new(Space.Clone()) { IsTracking = IsTracking, _base = _base };
         copy._log.AddRange(_log);
-        copy._leftOut.AddRange(_leftOut);
         return copy;
     }
 
@@ -76,71 +74,94 @@ internal sealed class ReplayState
     /// <summary>Begins a purge.</summary>
     internal void Begin(in ReplayOperation purge)
     {
-        if (IsTracking && (Space.LazyCount > 0 || Space.Setup.Nodes > 1))
-        {
-            _base = Space.Clone();
-            _purge = purge;
-            _log.Clear();
-            _leftOut.Clear();
-            Add(new Entry(EntryKind.Begin, purge, 0));
-        }
-
         Begin(Space, purge, []);
+        Add(new Entry(EntryKind.Begin, purge, 0));
     }
 
     /// <summary>Notes how far the purge under way has come.</summary>
     internal void NoteReturned() => Add(new Entry(EntryKind.ReturnThrough, default, Space.LastReturned));
 
     /// <summary>Ends the purge under way.</summary>
-    internal void Finish()
+    /// <param name="line">The operation whose line tells that it is over.</param>
+    internal void Finish(in ReplayOperation line)
     {
         if (Space.IsReturning)
         {
             Space.FinishPurge();
-            Add(new Entry(EntryKind.Finish, default, 0));
+            Add(new Entry(EntryKind.Finish, line, 0));
         }
     }
 
-    /// <summary>Does another history from the state before the last purge.</summary>
-    /// <returns>The state it leads to; null when something that matched before no longer does.</returns>
-    internal ReplayState? Redo(List<Entry> log, List<ulong> leftOut)
+    /// <summary>Forgets the history: something was done that cannot be done again.</summary>
+    internal void Forget()
     {
-        if (_base is null)
+        _base = IsTracking && Space.BusyCount <= AreasToCopyMax ? Space.Clone() : null;
+        _log.Clear();
+    }
+
+    /// <summary>Shortens a long history. Not for copies that are thrown away: they share the state before it.</summary>
+    internal void Trim()
+    {
+        if (_log.Count < EntriesMax)
+        {
+            return;
+        }
+
+        int oldest = EntriesMax / 2;
+        for (int i = 0; i < oldest && _base is not null; i++)
+        {
+            if (!TryApply(_base, _log[i]))
+            {
+                Forget();
+                return;
+            }
+        }
+
+        _log.RemoveRange(0, Math.Min(oldest, _log.Count));
+    }
+
+    /// <summary>Does another history from the same beginning.</summary>
+    /// <returns>The state it leads to; null when something that matched before no longer does.</returns>
+    internal ReplayState? Redo(List<Entry> log)
+    {
+        if (CopyBefore(log, log.Count) is not { } space)
         {
             return null;
         }
 
-        VmallocSpace space = _base.Clone();
-        foreach (Entry entry in log)
-        {
-            if (!TryApply(space, entry, leftOut))
-            {
-                return null;
-            }
-        }
-
-        ReplayState state = new(space) { IsTracking = IsTracking, _base = _base, _purge = _purge };
+        ReplayState state = new(space) { IsTracking = IsTracking, _base = _base };
         state._log.AddRange(log);
-        state._leftOut.AddRange(leftOut);
         return state;
     }
 
-    /// <summary>Whether the history holds the beginning of a purge.</summary>
-    internal bool HoldsPurge => _log.Exists(static entry => entry.Kind == EntryKind.Begin);
+    /// <summary>Where the last purge begins in the history; -1 when none does.</summary>
+    internal int LastPurge => _log.FindLastIndex(static entry => entry.Kind == EntryKind.Begin);
 
     /// <summary>A copy of the state before the history.</summary>
     internal VmallocSpace? CopyOfBase() => _base?.Clone();
 
+    /// <summary>A copy of the state before an entry of a history from the same beginning; null when it cannot be done.</summary>
+    internal VmallocSpace? CopyBefore(IReadOnlyList<Entry> log, int index)
+    {
+        VmallocSpace? space = _base?.Clone();
+        for (int i = 0; i < index && space is not null; i++)
+        {
+            space = TryApply(space, log[i]) ? space : null;
+        }
+
+        return space;
+    }
+
     /// <summary>Does one entry.</summary>
-    internal bool TryApply(VmallocSpace space, in Entry entry, IReadOnlyList<ulong> leftOut)
+    /// <returns>False when it cannot be done as it was.</returns>
+    internal static bool TryApply(VmallocSpace space, in Entry entry)
     {
         switch (entry.Kind)
         {
             case EntryKind.EarlyFree:
                 return space.TryFree(entry.Start, out _, beforeOthers: true);
             case EntryKind.Begin:
-                Begin(space, _purge, leftOut);
-                return true;
+                return Begin(space, entry.Operation, entry.LeftOut ?? []);
             case EntryKind.ReturnThrough:
                 space.ReturnThrough(entry.Start);
                 return true;
@@ -153,48 +174,20 @@ internal sealed class ReplayState
         }
     }
 
-    /// <summary>How many of the areas freed last a purge left out, by what its line tells; 0 when it tells nothing.</summary>
-    internal static int KeepNewest(VmallocSpace space, in ReplayOperation purge)
+    private static bool Begin(VmallocSpace space, in ReplayOperation purge, IReadOnlyList<ulong> leftOut)
     {
-        const int mostKept = 64;
-        if (!purge.HasCount)
-        {
-            return 0;
-        }
-
-        if (purge.Count == 0)
-        {
-            return space.LazyCount;
-        }
-
-        (int Kept, int Worth) best = (0, 0);
-        for (int kept = 0; kept <= Math.Min(mostKept, space.LazyCount); kept++)
-        {
-            if ((ulong)space.CountForPurge(kept, out ulong lowest, out ulong highest) != purge.Count)
-            {
-                continue;
-            }
-
-            // Merged neighbours can give the same number; the bounds, and what the next free says still waits, decide.
-            int worth = 1 + (lowest == purge.Start && highest == purge.End ? 2 : 0)
-                + (purge.HasLazyPagesAfter && space.LazyPagesOfNewest(kept) == purge.LazyPagesAfter ? 4 : 0);
-            best = worth > best.Worth ? (kept, worth) : best;
-        }
-
-        return best.Kept;
-    }
-
-    private static void Begin(VmallocSpace space, in ReplayOperation purge, IReadOnlyList<ulong> leftOut)
-    {
+        bool fits = PurgeChoice.TryLeaveOut(space, purge, leftOut, out IReadOnlyList<ulong> waiting);
         PurgeKind kind = purge.Full ? PurgeKind.Full : PurgeKind.Normal;
-        if (leftOut.Count == 0)
+        if (waiting.Count == 0)
         {
-            space.BeginPurge(kind, KeepNewest(space, purge));
+            space.BeginPurge(kind, keepNewest: 0);
         }
         else
         {
-            space.BeginPurge(kind, keepNewest: 0, leftOut);
+            space.BeginPurge(kind, keepNewest: 0, waiting);
         }
+
+        return fits;
     }
 
     private static bool TryApply(VmallocSpace space, in ReplayOperation operation) => operation.Kind switch
@@ -214,15 +207,13 @@ internal sealed class ReplayState
             return;
         }
 
-        if (_base is not null && _log.Count < EntriesMax)
+        if (_base is null)
         {
-            _log.Add(entry);
+            // What was noted is part of the state by now, so a history can begin behind it.
+            Forget();
             return;
         }
 
-        // What was noted is part of the state by now, so a history can begin behind it.
-        _base = Space.BusyCount <= AreasToCopyMax ? Space.Clone() : null;
-        _log.Clear();
-        _leftOut.Clear();
+        _log.Add(entry);
     }
 }

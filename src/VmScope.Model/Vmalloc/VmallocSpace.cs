@@ -17,7 +17,9 @@ public sealed class VmallocSpace
     private readonly List<LazyAreas.Entry> _detached = [];
     private readonly List<ReturnStep> _returning;
     private readonly List<FreeBlock> _merging = [];
+    private readonly List<FreeBlock> _decayed = [];
     private int _returned;
+    private bool _decayFully;
     private long _mergedVersion = -1;
     private int _mergedKept;
 
@@ -39,8 +41,32 @@ public sealed class VmallocSpace
         VmallocSetup setup, IAreaPlacer placer, NodePools pools, AreaTable busy, LazyAreas lazy, List<ReturnStep> returning) =>
         (Setup, _placer, _pools, _busy, _lazy, _returning) = (setup, placer, pools, busy, lazy, returning);
 
-    /// <summary>An area on its way back to where it can be reused.</summary>
-    private readonly record struct ReturnStep(ulong Start, ulong End, int Node, bool ToPool);
+    /// <summary>What a purge does in one go, between two moments at which another processor can step in.</summary>
+    private enum ReturnKind
+    {
+        /// <summary>The lists of a node's pools are taken away to be shortened; who asks meanwhile finds them empty.</summary>
+        HidePools,
+
+        /// <summary>They are back, shorter; what they lost is nowhere yet.</summary>
+        ShortenPools,
+
+        /// <summary>What they lost is free.</summary>
+        ReleaseDecayed,
+
+        /// <summary>An area lies ready in a pool.</summary>
+        ToPool,
+
+        /// <summary>An area is free.</summary>
+        ToTree,
+    }
+
+    /// <summary>One step of a purge.</summary>
+    /// <param name="Kind">What it does.</param>
+    /// <param name="Start">The area's start; for the steps that have no area, a number below every page that names the step.</param>
+    /// <param name="End">The area's end.</param>
+    /// <param name="Node">The node.</param>
+    /// <param name="AndNext">Whether the next step happens under the same lock.</param>
+    private readonly record struct ReturnStep(ReturnKind Kind, ulong Start, ulong End, int Node, bool AndNext);
 
     /// <summary>The kernel and machine.</summary>
     public VmallocSetup Setup { get; }
@@ -278,14 +304,17 @@ public sealed class VmallocSpace
         _returning.Clear();
         _returned = 0;
         _detached.Clear();
-        if (Setup.Nodes > 1)
+        _decayFully = kind == PurgeKind.Full;
+        for (int node = 0; Setup.Nodes > 1 && node < Setup.Nodes; node++)
         {
-            for (int node = 0; node < Setup.Nodes; node++)
+            if (_pools.IsEmpty(node))
             {
-                foreach (FreeBlock block in _pools.Decay(node, kind == PurgeKind.Full))
-                {
-                    _placer.Release(block.Start, block.End);
-                }
+                continue;
+            }
+
+            for (ReturnKind step = ReturnKind.HidePools; step <= ReturnKind.ReleaseDecayed; step++)
+            {
+                _returning.Add(new ReturnStep(step, 1 + ((ulong)node * 3) + (ulong)step, 0, node, false));
             }
         }
 
@@ -338,8 +367,8 @@ public sealed class VmallocSpace
         return bytes / Setup.PageBytes;
     }
 
-    /// <summary>Returns the next detached area to where it can be reused.</summary>
-    /// <returns>False when there is none left.</returns>
+    /// <summary>Goes on with the purge under way until another processor can step in: mostly one area returns.</summary>
+    /// <returns>False when the purge is over.</returns>
     public bool ReturnNext()
     {
         if (_returned >= _returning.Count)
@@ -347,23 +376,17 @@ public sealed class VmallocSpace
             return false;
         }
 
-        ReturnStep step = _returning[_returned++];
-        if (step.ToPool)
+        while (Return(_returning[_returned++]))
         {
-            _pools.Add(step.Node, step.Start, step.End);
-        }
-        else
-        {
-            _placer.Release(step.Start, step.End);
         }
 
         return true;
     }
 
-    /// <summary>The start of the area returned last by the purge under way; 0 when it has returned none yet.</summary>
+    /// <summary>The name of the last step of the purge under way, the start of an area it returned; 0 before the first.</summary>
     public ulong LastReturned => _returned == 0 ? 0 : _returning[_returned - 1].Start;
 
-    /// <summary>Returns detached areas up to and including the one that starts there; none when it is not among them.</summary>
+    /// <summary>Goes on with the purge up to the step of this name; not at all when there is none.</summary>
     public void ReturnThrough(ulong start)
     {
         for (int i = _returned; i < _returning.Count; i++)
@@ -396,6 +419,14 @@ public sealed class VmallocSpace
         for (int i = _returned; i < _returning.Count; i++)
         {
             if (_returning[i].Start <= address && address < _returning[i].End)
+            {
+                return AreaState.Returning;
+            }
+        }
+
+        foreach (FreeBlock block in _decayed)
+        {
+            if (block.Start <= address && address < block.End)
             {
                 return AreaState.Returning;
             }
@@ -552,7 +583,8 @@ public sealed class VmallocSpace
     public VmallocSpace Clone()
     {
         VmallocSpace copy = new(Setup, _placer.Clone(), _pools.Clone(), _busy.Clone(), _lazy.Clone(), [.. _returning]);
-        copy._returned = _returned;
+        (copy._returned, copy._decayFully) = (_returned, _decayFully);
+        copy._decayed.AddRange(_decayed);
         copy._detached.AddRange(_detached);
         return copy;
     }
@@ -561,6 +593,38 @@ public sealed class VmallocSpace
         _pools.Nodes > 1 && request.WindowStart == Setup.WindowStart && request.WindowEnd == Setup.WindowEnd;
 
     private int NodeFor(in AreaRequest request) => request.Cpu % _pools.Nodes;
+
+    /// <summary>Does one step of a purge.</summary>
+    /// <returns>Whether the next one happens in the same go.</returns>
+    private bool Return(in ReturnStep step)
+    {
+        switch (step.Kind)
+        {
+            case ReturnKind.HidePools:
+                _pools.Hide(step.Node);
+                break;
+            case ReturnKind.ShortenPools:
+                _decayed.AddRange(_pools.Decay(step.Node, _decayFully));
+                break;
+            case ReturnKind.ReleaseDecayed:
+                foreach (FreeBlock block in _decayed)
+                {
+                    _placer.Release(block.Start, block.End);
+                }
+
+                _decayed.Clear();
+                break;
+            case ReturnKind.ToPool:
+                _pools.Add(step.Node, step.Start, step.End);
+                break;
+            case ReturnKind.ToTree:
+            default:
+                _placer.Release(step.Start, step.End);
+                break;
+        }
+
+        return step.AndNext;
+    }
 
     /// <summary>Puts what was detached into the order in which this era returns it.</summary>
     private void Arrange(PurgeKind kind, bool isMerged)
@@ -589,7 +653,7 @@ public sealed class VmallocSpace
 
                 foreach (FreeBlock block in _merging)
                 {
-                    _returning.Add(new ReturnStep(block.Start, block.End, 0, false));
+                    _returning.Add(new ReturnStep(ReturnKind.ToTree, block.Start, block.End, 0, false));
                 }
 
                 break;
@@ -614,18 +678,24 @@ public sealed class VmallocSpace
                 LazyAreas.Entry entry = _detached[to];
                 if (GoesToPool(entry, kind))
                 {
-                    _returning.Add(new ReturnStep(entry.Start, entry.End, node, true));
+                    _returning.Add(new ReturnStep(ReturnKind.ToPool, entry.Start, entry.End, node, false));
                 }
             }
 
-            // What goes to the tree was collected at the front of a list, so the highest address comes first.
-            for (int i = to - 1; i >= from; i--)
+            // What goes to the tree was collected at the front of a list, so the highest address comes first; the tree's
+            // lock is held until the list is empty.
+            bool isLast = true;
+            int first = _returning.Count;
+            for (int i = from; i < to; i++)
             {
                 if (!GoesToPool(_detached[i], kind))
                 {
-                    _returning.Add(new ReturnStep(_detached[i].Start, _detached[i].End, node, false));
+                    _returning.Add(new ReturnStep(ReturnKind.ToTree, _detached[i].Start, _detached[i].End, node, !isLast));
+                    isLast = false;
                 }
             }
+
+            _returning.Reverse(first, _returning.Count - first);
         }
     }
 
@@ -636,7 +706,7 @@ public sealed class VmallocSpace
     {
         foreach (LazyAreas.Entry entry in entries)
         {
-            _returning.Add(new ReturnStep(entry.Start, entry.End, 0, false));
+            _returning.Add(new ReturnStep(ReturnKind.ToTree, entry.Start, entry.End, 0, false));
         }
     }
 }

@@ -16,6 +16,7 @@ internal sealed class NodePools
     internal const int NodesMax = 128;
 
     private readonly AreaRing?[] _rings;
+    private readonly bool[] _hidden;
     private readonly ulong _pageBytes;
     private readonly PoolDecay _decay;
     private readonly List<FreeBlock> _scratch = [];
@@ -26,6 +27,7 @@ internal sealed class NodePools
         _pageBytes = pageBytes;
         _decay = decay;
         _rings = new AreaRing?[Nodes * SizesPerNode];
+        _hidden = new bool[Nodes];
     }
 
     /// <summary>The number of nodes; with one, the pools are never used.</summary>
@@ -41,7 +43,7 @@ internal sealed class NodePools
     internal bool TryPeek(int node, ulong sizeBytes, ulong alignBytes, out ulong address)
     {
         address = 0;
-        AreaRing? ring = Holds(sizeBytes) ? _rings[Slot(node, sizeBytes)] : null;
+        AreaRing? ring = Holds(sizeBytes) && !_hidden[node] ? _rings[Slot(node, sizeBytes)] : null;
         if (ring is null || ring.Count == 0)
         {
             return false;
@@ -109,10 +111,31 @@ internal sealed class NodePools
     internal void Add(int node, ulong start, ulong endExclusive) =>
         (_rings[Slot(node, endExclusive - start)] ??= new AreaRing()).AddFront(start);
 
-    /// <summary>Collects what one purge run takes out of a node's pools, merged, ascending.</summary>
+    /// <summary>Whether no pool of a node holds anything.</summary>
+    internal bool IsEmpty(int node)
+    {
+        for (int index = 0; index < SizesPerNode; index++)
+        {
+            if (_rings[(node * SizesPerNode) + index] is { Count: > 0 })
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>
+    /// Takes the lists of a node away while a purge shortens them: requests find them empty. The kernel does so with one
+    /// size after the other; to a single request that is the same.
+    /// </summary>
+    internal void Hide(int node) => _hidden[node] = true;
+
+    /// <summary>Collects what one purge run takes out of a node's pools, merged, ascending; the rest is there again.</summary>
     internal List<FreeBlock> Decay(int node, bool full)
     {
         _scratch.Clear();
+        _hidden[node] = false;
         if (Nodes == 1)
         {
             return _scratch;
@@ -156,6 +179,8 @@ internal sealed class NodePools
         {
             copy._rings[i] = _rings[i]?.Clone();
         }
+
+        _hidden.CopyTo(copy._hidden, 0);
 
         return copy;
     }
