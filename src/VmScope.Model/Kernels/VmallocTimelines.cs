@@ -118,6 +118,19 @@ public enum VmapBlockRule
     NextPieceNewBlockLast,
 }
 
+/// <summary>How vmalloc's pages spread over NUMA nodes when the task's policy says that they shall.</summary>
+public enum VmallocInterleaving
+{
+    /// <summary>Page by page.</summary>
+    PageByPage,
+
+    /// <summary>Not at all: many pages are asked for at once, of the caller's node.</summary>
+    Never,
+
+    /// <summary>In runs: of every hundred pages each node gives an equal part.</summary>
+    Runs,
+}
+
 /// <summary>What the version of a kernel says about vmalloc placement, freeing and purging.</summary>
 public sealed record VmallocFacts
 {
@@ -156,6 +169,9 @@ public sealed record VmallocFacts
 
     /// <summary>Which requests may be huge.</summary>
     public required HugeVmalloc HugeVmalloc { get; init; }
+
+    /// <summary>How pages spread over NUMA nodes under a policy that interleaves.</summary>
+    public required VmallocInterleaving Interleaving { get; init; }
 
     /// <summary>How vm_map_ram cuts its blocks.</summary>
     public required VmapBlockRule VmapBlocks { get; init; }
@@ -245,6 +261,12 @@ public static class VmallocTimelines
         new(new(5, 18), "mm/vmalloc.c, VM_ALLOW_HUGE_VMAP, read in 5.19 to 6.12", Kernels.HugeVmalloc.WhenAllowedPerNode),
         new(new(6, 13), "mm/vmalloc.c, __vmalloc_node_range_noprof(), 6.13", Kernels.HugeVmalloc.WhenAllowed));
 
+    /// <summary>How pages spread over NUMA nodes.</summary>
+    public static readonly Timeline<VmallocInterleaving> Interleaving = new(
+        new(new(2, 4, 0), "mm/vmalloc.c, __vmalloc_area_node(), alloc_page(), up to 5.12", VmallocInterleaving.PageByPage),
+        new(new(5, 13), "mm/vmalloc.c, vm_area_alloc_pages(), alloc_pages_bulk_array_node(), read in 5.14", VmallocInterleaving.Never),
+        new(new(5, 16), "mm/mempolicy.c, alloc_pages_bulk_array_interleave(), 6.1; recorded boots of 6.1 to 7.2", VmallocInterleaving.Runs));
+
     /// <summary>How vm_map_ram cuts its blocks.</summary>
     public static readonly Timeline<VmapBlockRule> VmapBlocks = new(
         new(new(2, 4, 0), "mm/vmalloc.c, up to 2.6.24", VmapBlockRule.None),
@@ -277,6 +299,7 @@ public static class VmallocTimelines
         GuardCanBeRefused = GuardCanBeRefused.At(version),
         UserAreasPageAligned = UserAreasPageAligned.At(version),
         HugeVmalloc = HugeVmalloc.At(version),
+        Interleaving = Interleaving.At(version),
         VmapBlocks = VmapBlocks.At(version),
         VmapBlocksRoundProcessors = VmapBlocksRoundProcessors.At(version),
         PurgesFragmentedBlocks = PurgesFragmentedBlocks.At(version),

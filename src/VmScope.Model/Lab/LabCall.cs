@@ -134,6 +134,19 @@ internal sealed class LabCall
         return cpu < (ulong)machine.Description.Cpus ? (int)cpu : throw At.Error($"cpu={cpu}: the machine has {machine.Description.Cpus}");
     }
 
+    /// <summary>The NUMA node of node=; null for the node of the CPU.</summary>
+    internal int? Node(BootedMachine machine)
+    {
+        if (Option("node") is not { } value)
+        {
+            return null;
+        }
+
+        return value.Kind == LabValueKind.Number && value.Number < (ulong)machine.Pages.NodeCount
+            ? (int)value.Number
+            : throw At.Error($"node={value}: the machine has {machine.Pages.NodeCount}");
+    }
+
     /// <summary>Refuses arguments nobody read.</summary>
     internal void CheckAllUsed()
     {

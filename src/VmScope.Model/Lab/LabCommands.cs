@@ -15,7 +15,7 @@ internal static class LabCommands
 {
     private static readonly ImmutableArray<LabCommand> All =
     [
-        new("boot", "machine", "i386|x86-64 VERSION [ram=1G] [cpus=1] [pae] [highmem] [nr_cpus=N] [cmdline=\"…\"] [config=\"A=y,B=n\"] [la57] [gbpages] [nopse] [nonx] [pti] [min_free=KIB] [task=NAME]",
+        new("boot", "machine", "i386|x86-64 VERSION [ram=1G] [cpus=1] [nodes=1] [pae] [highmem] [nr_cpus=N] [cmdline=\"…\"] [config=\"A=y,B=n\"] [la57] [gbpages] [nopse] [nonx] [pti] [min_free=KIB] [task=NAME]",
             "boots a machine, in place of the one before", call => call.Session.Boot(call)),
         new("cpu", "machine", "N", "makes CPU N the one commands run on", call => call.Session.UseCpu(call)),
         new("process", "machine", "NAME", "makes a process: a directory with an empty user half and a copy of the kernel half", call => call.Session.NewProcess(call)),
@@ -23,11 +23,11 @@ internal static class LabCommands
         new("switch", "machine", "TASK [cpu=N]", "makes another task run on a CPU: kmap_local mappings leave and come with their tasks, and failure messages name it", call => call.Session.SwitchTask(call)),
         new("check", "machine", "", "checks every mechanism against the others", call => call.Session.CheckMachine(call)),
 
-        new("vmalloc", "vmalloc", "SIZE [caller=NAME] [cpu=N] [align=N]", "allocates pages and maps them side by side", call => call.Session.Vmalloc(call, Vmalloc.VmallocVariant.Plain)),
-        new("vzalloc", "vmalloc", "SIZE [caller=NAME] [cpu=N]", "vmalloc with cleared pages", call => call.Session.Vmalloc(call, Vmalloc.VmallocVariant.Zeroed)),
-        new("vmalloc_32", "vmalloc", "SIZE [caller=NAME] [cpu=N]", "vmalloc with pages a 32-bit device reaches", call => call.Session.Vmalloc(call, Vmalloc.VmallocVariant.Below4G)),
-        new("vmalloc_user", "vmalloc", "SIZE [caller=NAME] [cpu=N]", "vmalloc fit to be mapped into user space", call => call.Session.Vmalloc(call, Vmalloc.VmallocVariant.User)),
-        new("vmalloc_huge", "vmalloc", "SIZE [caller=NAME] [cpu=N]", "vmalloc with large pages where the kernel can", call => call.Session.Vmalloc(call, Vmalloc.VmallocVariant.Huge)),
+        new("vmalloc", "vmalloc", "SIZE [caller=NAME] [cpu=N] [align=N] [node=N] [interleave]", "allocates pages and maps them side by side", call => call.Session.Vmalloc(call, Vmalloc.VmallocVariant.Plain)),
+        new("vzalloc", "vmalloc", "SIZE [caller=NAME] [cpu=N] [node=N] [interleave]", "vmalloc with cleared pages", call => call.Session.Vmalloc(call, Vmalloc.VmallocVariant.Zeroed)),
+        new("vmalloc_32", "vmalloc", "SIZE [caller=NAME] [cpu=N] [node=N] [interleave]", "vmalloc with pages a 32-bit device reaches", call => call.Session.Vmalloc(call, Vmalloc.VmallocVariant.Below4G)),
+        new("vmalloc_user", "vmalloc", "SIZE [caller=NAME] [cpu=N] [node=N] [interleave]", "vmalloc fit to be mapped into user space", call => call.Session.Vmalloc(call, Vmalloc.VmallocVariant.User)),
+        new("vmalloc_huge", "vmalloc", "SIZE [caller=NAME] [cpu=N] [node=N] [interleave]", "vmalloc with large pages where the kernel can", call => call.Session.Vmalloc(call, Vmalloc.VmallocVariant.Huge)),
         new("vfree", "vmalloc", "ADDRESS [cpu=N]", "gives an area of vmalloc, vmap or a module back", call => call.Session.Do(call, (machine, cpu) => machine.Vfree(call.Address("an address"), cpu))),
         new("vmap", "vmalloc", "PAGE… [caller=NAME]", "maps pages side by side", call => call.Session.Vmap(call, isRam: false)),
         new("vunmap", "vmalloc", "ADDRESS", "undoes vmap", call => call.Session.Do(call, (machine, cpu) => machine.Vfree(call.Address("an address"), cpu))),
@@ -42,7 +42,7 @@ internal static class LabCommands
         new("module", "vmalloc", "SIZE [caller=NAME]", "makes room for a module", call => call.Session.Do(call, (machine, cpu) => machine.AllocateModule(call.Number("a size"), call.Session.CallerOf(call), cpu))),
         new("unmap_aliases", "vmalloc", "", "purges everything freed lazily, as every change of page attributes does", call => call.Session.Do(call, (machine, _) => machine.UnmapAliases())),
 
-        new("alloc", "pages", "[highmem|normal|dma|dma32] [order=N] [atomic] [zeroed] [cpu=N]", "takes 2^N contiguous pages (alloc_pages)", call => call.Session.AllocatePages(call)),
+        new("alloc", "pages", "[highmem|normal|dma|dma32] [order=N] [atomic] [zeroed] [node=N] [thisnode] [cpu=N]", "takes 2^N contiguous pages (alloc_pages)", call => call.Session.AllocatePages(call)),
         new("free", "pages", "PAGE [cpu=N]", "gives pages back", call => call.Session.FreePages(call)),
         new("drain", "pages", "", "returns the pages parked on CPUs to the free lists", call => call.Session.Drain(call)),
 
@@ -83,7 +83,7 @@ internal static class LabCommands
     /// <summary>What show can show.</summary>
     internal static ImmutableArray<string> Topics { get; } =
     [
-        "areas", "boot", "buddyinfo", "dmesg", "fixmap", "iomem", "kmaps", "layout", "meminfo", "messages", "page", "pagetables",
+        "areas", "boot", "buddyinfo", "dmesg", "fixmap", "iomem", "kmaps", "layout", "meminfo", "messages", "numa", "page", "pagetables",
         "pgdir", "pkmap", "tlb", "variables", "vmallocinfo", "vmlist", "zoneinfo", "zones",
     ];
 

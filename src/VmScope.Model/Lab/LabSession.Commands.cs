@@ -68,6 +68,13 @@ public sealed partial class LabSession
             MinFreeKiB = call.Option("min_free")?.Number,
             Task = call.TextOption("task") ?? "insmod",
         };
+        ulong nodes = call.NumberOption("nodes", 1, most: 64);
+        if (nodes == 0 || description.RamBytes / nodes < 32 * Size.MiB)
+        {
+            throw call.At.Error($"nodes={nodes}: each of them needs 32 MiB, and there are 1 to 64");
+        }
+
+        description = description.WithNodes((int)nodes);
         call.CheckAllUsed();
         switch (BootedMachine.Boot(description))
         {
@@ -140,6 +147,8 @@ public sealed partial class LabSession
         Variant = variant,
         Cpu = cpu,
         AlignBytes = PowerOfTwo(call, call.NumberOption("align", 1)),
+        Node = call.Node(machine),
+        Interleaves = call.Flag("interleave"),
     }));
 
     internal LabValue? Ioremap(LabCall call) => Do(call, (machine, cpu) =>
@@ -177,7 +186,7 @@ public sealed partial class LabSession
             _ => ZoneKind.Normal,
         };
         return machine.AllocatePages(new PageRequest((int)call.NumberOption("order", 0, most: 63), zone,
-            IsAtomic: call.Flag("atomic"), IsZeroed: call.Flag("zeroed"), Cpu: cpu));
+            IsAtomic: call.Flag("atomic"), IsZeroed: call.Flag("zeroed"), Cpu: cpu, Node: call.Node(machine), IsNodeOnly: call.Flag("thisnode")));
     });
 
     internal LabValue? FreePages(LabCall call) => Do(call, (machine, cpu) =>

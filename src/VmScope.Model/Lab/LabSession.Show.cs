@@ -70,10 +70,11 @@ public sealed partial class LabSession
                 {
                     region.Range.Start.ToString(), region.Range.Last.ToString(), Text(region.Range.SizeBytes), region.Inside is null ? region.Name : $"  {region.Name}", region.Note,
                 })]),
-            "zones" => new LabReport(topic, [new("zone", "ZONE"), new("start_pfn", "START", IsNumber: true), new("spanned", "SPANNED", IsNumber: true), new("present", "PRESENT", IsNumber: true), new("managed", "MANAGED", IsNumber: true), new("free", "FREE", IsNumber: true), new("on_cpus", "ON CPUS", IsNumber: true), new("min", "MIN", IsNumber: true), new("low", "LOW", IsNumber: true), new("high", "HIGH", IsNumber: true), new("protection", "PROTECTION")],
+            "numa" => Nodes(machine),
+            "zones" => new LabReport(topic, [new("node", "NODE", IsNumber: true), new("zone", "ZONE"), new("start_pfn", "START", IsNumber: true), new("spanned", "SPANNED", IsNumber: true), new("present", "PRESENT", IsNumber: true), new("managed", "MANAGED", IsNumber: true), new("free", "FREE", IsNumber: true), new("on_cpus", "ON CPUS", IsNumber: true), new("min", "MIN", IsNumber: true), new("low", "LOW", IsNumber: true), new("high", "HIGH", IsNumber: true), new("protection", "PROTECTION")],
                 [.. machine.Pages.Zones.Select(zone => new string?[]
                 {
-                    zone.Kind.Name(), Text(zone.StartFrame.Value), Text(zone.SpannedPages), Text(zone.PresentPages), Text(zone.ManagedPages), Text(zone.FreePages), Text(zone.PagesOnCpus),
+                    Text((ulong)zone.Node), zone.Kind.Name(), Text(zone.StartFrame.Value), Text(zone.SpannedPages), Text(zone.PresentPages), Text(zone.ManagedPages), Text(zone.FreePages), Text(zone.PagesOnCpus),
                     Text(zone.Watermarks.Min), Text(zone.Watermarks.Low), Text(zone.Watermarks.High), string.Join(" ", zone.Protection),
                 })]),
             "buddyinfo" or "buddy" => Buddy(machine),
@@ -138,11 +139,34 @@ public sealed partial class LabSession
         BuddyinfoReport report = MachineReports.Buddyinfo(machine);
         int orders = machine.Pages.LargestOrder + 1;
         return new LabReport("buddyinfo",
-            [new("zone", "ZONE"), .. Enumerable.Range(0, orders).Select(order => new LabColumn($"order{order}", Text((ulong)order), IsNumber: true))],
-            [.. report.Zones.Select(zone => (string?[])[zone.Zone, .. zone.FreeBlocks.Select(Text)])])
+            [new("node", "NODE", IsNumber: true), new("zone", "ZONE"), .. Enumerable.Range(0, orders).Select(order => new LabColumn($"order{order}", Text((ulong)order), IsNumber: true))],
+            [.. report.Zones.Select(zone => (string?[])[Text((ulong)zone.Node), zone.Zone, .. zone.FreeBlocks.Select(Text)])])
         {
             KernelText = _host.Text(report),
         };
+    }
+
+    private static LabReport Nodes(BootedMachine machine)
+    {
+        List<string?[]> rows = [];
+        for (int node = 0; node < machine.Pages.NodeCount; node++)
+        {
+            List<MemoryZone> zones = [.. machine.Pages.Zones.Where(zone => zone.Node == node)];
+            IEnumerable<int> cpus = Enumerable.Range(0, machine.Description.Cpus).Where(cpu => machine.Pages.NodeOfCpu(cpu) == node);
+            List<MemoryZone> own = [.. zones.Where(zone => zone.SpannedPages > 0)];
+            rows.Add(
+            [
+                Text((ulong)node), string.Join(" ", cpus), own.Count == 0 ? null : $"0x{own.Min(zone => zone.StartFrame.Value) << 12:x}",
+                own.Count == 0 ? null : $"0x{(own.Max(zone => zone.StartFrame.Value + zone.SpannedPages) << 12) - 1:x}",
+                Text(Sum(zones, zone => zone.PresentPages)), Text(Sum(zones, zone => zone.ManagedPages)), Text(Sum(zones, zone => zone.FreePages + zone.PagesOnCpus)),
+                string.Join(" ", machine.Pages.FallbackOrder(node)),
+            ]);
+        }
+
+        return new LabReport("numa",
+            [new("node", "NODE", IsNumber: true), new("cpus", "CPUS"), new("start", "START"), new("last", "LAST"), new("present", "PRESENT", IsNumber: true), new("managed", "MANAGED", IsNumber: true), new("free", "FREE", IsNumber: true), new("fallback", "TRIED IN ORDER")], rows);
+
+        static ulong Sum(List<MemoryZone> zones, Func<MemoryZone, ulong> what) => zones.Aggregate(0UL, (sum, zone) => sum + what(zone));
     }
 
     private LabReport Meminfo(BootedMachine machine)

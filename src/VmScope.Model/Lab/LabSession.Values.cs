@@ -118,6 +118,11 @@ public sealed partial class LabSession
             case "zone":
                 ulong frame = Argument(0).Kind == LabValueKind.Page ? Argument(0).Number : Translated(machine, Address(0), at).Value >> 12;
                 return LabValue.Of(machine.Pages.Entry(new PageFrameNumber(frame)).Zone?.Name() ?? "none");
+            case "node":
+                ulong own = Argument(0).Kind == LabValueKind.Page ? Argument(0).Number : Translated(machine, Address(0), at).Value >> 12;
+                return LabValue.Of((ulong)(machine.Pages.Entry(new PageFrameNumber(own)).Node ?? throw at.Error($"frame 0x{own:x} belongs to no node")));
+            case "nodes":
+                return LabValue.Of((ulong)machine.Pages.NodeCount);
             case "size":
                 return LabValue.Of(machine.Vmalloc.AreaAt(Address(0))?.SizeBytes ?? throw at.Error($"{Argument(0)} lies in no area"));
             case "mapped":
@@ -140,7 +145,8 @@ public sealed partial class LabSession
             case "fixmap":
                 return LabValue.Of(FixmapIndex(machine, Argument(0), at));
             case "free":
-                return LabValue.Of(call.Arguments.Length == 0 ? machine.Pages.FreePages : ZoneNamed(machine, Argument(0).ToString(), at) is { } zone ? zone.FreePages + zone.PagesOnCpus : 0);
+                return LabValue.Of(call.Arguments.Length == 0 ? machine.Pages.FreePages
+                    : ZonesNamed(machine, Argument(0).ToString(), call.Arguments.Length > 1 ? NumberOr(1, 0) : null, at).Aggregate(0UL, (sum, zone) => sum + zone.FreePages + zone.PagesOnCpus));
             case "areas":
                 return LabValue.Of((ulong)machine.Vmalloc.Space.BusyCount);
             case "lazy":
@@ -214,7 +220,11 @@ public sealed partial class LabSession
         throw at.Error($"this kernel has no fixmap entry '{name}'; show fixmap lists them");
     }
 
-    private static MemoryZone? ZoneNamed(BootedMachine machine, string name, Token at) =>
-        machine.Pages.Zones.FirstOrDefault(zone => string.Equals(zone.Kind.Name(), name, StringComparison.OrdinalIgnoreCase))
-        ?? throw at.Error($"this machine has no zone '{name}'; it has {string.Join(", ", machine.Pages.Zones.Select(zone => zone.Kind.Name()))}");
+    private static List<MemoryZone> ZonesNamed(BootedMachine machine, string name, ulong? node, Token at)
+    {
+        List<MemoryZone> zones = [.. machine.Pages.Zones.Where(zone => string.Equals(zone.Kind.Name(), name, StringComparison.OrdinalIgnoreCase) && (node is null || (ulong)zone.Node == node))];
+        return zones.Count > 0
+            ? zones
+            : throw at.Error($"this machine has no zone '{name}'{(node is null ? "" : $" on node {node}")}; it has {string.Join(", ", machine.Pages.Zones.Select(zone => zone.Kind.Name()).Distinct())}{(machine.Pages.NodeCount > 1 ? $" on {machine.Pages.NodeCount} nodes" : "")}");
+    }
 }

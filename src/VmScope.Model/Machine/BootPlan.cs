@@ -43,11 +43,28 @@ internal sealed record BootPlan
             return null;
         }
 
-        LayoutInputs inputs = new(kernel) { Memory = description.Memory, RamBytes = description.Memory is null ? description.RamBytes : null };
+        if (NumaProblem(description) is { } numaProblem)
+        {
+            problem = numaProblem;
+            return null;
+        }
+
+        LayoutInputs inputs = new(kernel) { NumaRanges = description.NumaRanges, Memory = description.Memory, RamBytes = description.Memory is null ? description.RamBytes : null };
         if (LayoutPredictor.Predict(inputs) is not LayoutAnswer.Predicted { Layout: { } layout })
         {
             problem = ((LayoutAnswer.Impossible)LayoutPredictor.Predict(inputs)).Reason;
             return null;
+        }
+
+        ImmutableArray<ZoneSpan> zones = ZonesOf(layout);
+        ImmutableArray<ZoneSpan> spanned = [.. zones.Where(zone => zone.EndExclusive > zone.Start)];
+        foreach (ZoneSpan zone in spanned)
+        {
+            if (spanned.FirstOrDefault(other => other != zone && other.Start < zone.EndExclusive && zone.Start < other.EndExclusive) is { } other)
+            {
+                problem = $"{zone.Kind.Name()} of node {zone.Node} and {other.Kind.Name()} of node {other.Node} lie in each other: such nodes are not modelled";
+                return null;
+            }
         }
 
         KernelVersion version = kernel.Version;
@@ -94,7 +111,7 @@ internal sealed record BootPlan
             MaxFrame = maxFrame,
             LowFrames = lowFrames,
             Ram = ram,
-            Zones = ZonesOf(layout),
+            Zones = zones,
             Image = new PhysicalRange(new PhysicalAddress(imageStart), imageBytes),
         };
     }
@@ -135,15 +152,52 @@ internal sealed record BootPlan
             HugeVmallocBytes = Is64Bit && hugeAllowed && !kernel.CommandLine.Has("nohugevmalloc") ? 2 * Size.MiB : 0,
             StackBytes = 16 * Size.KiB,
             PercpuAtomBytes = Is64Bit ? 2 * Size.MiB : 4096,
-            PercpuGroups = [new PercpuGroup(0, unit)],
+            PercpuGroups = Description.NodeCount == 1 ? [new PercpuGroup(0, unit)] : PercpuGroups(),
         };
+    }
+
+    /// <summary>A group of units per node that has CPUs, as far apart as the nodes' memory.</summary>
+    private ImmutableArray<PercpuGroup> PercpuGroups()
+    {
+        ImmutableArray<PercpuGroup>.Builder groups = ImmutableArray.CreateBuilder<PercpuGroup>();
+        for (int node = 0; node < Description.NodeCount; node++)
+        {
+            int cpus = Enumerable.Range(0, Description.Cpus).Count(cpu => Description.NodeOfCpu(cpu) == node);
+            if (cpus > 0)
+            {
+                ulong start = Description.NumaRanges.Where(range => range.Node == node).Min(range => range.Range.Start.Value);
+                groups.Add(new PercpuGroup(Align.Down(start, 2 * Size.MiB), Align.Up((ulong)cpus * 512 * Size.KiB, 2 * Size.MiB)));
+            }
+        }
+
+        ulong first = groups[0].OffsetBytes;
+        return [.. groups.Select(group => group with { OffsetBytes = group.OffsetBytes - first })];
+    }
+
+    private static string? NumaProblem(MachineDescription description)
+    {
+        if (description.NumaRanges.IsDefaultOrEmpty)
+        {
+            return null;
+        }
+
+        KernelDescription kernel = description.Kernel;
+        int nodes = description.NodeCount;
+        return !kernel.Architecture.Is64Bit() ? "NUMA machines of i386 are not modelled: x86-64 ones are"
+            : kernel.Config.IsSet("NUMA") == false ? "a kernel with NUMA=n knows no nodes"
+            : nodes > 64 ? $"{nodes} NUMA nodes: a modelled machine has 1 to 64"
+            : Enumerable.Range(0, nodes).FirstOrDefault(node => description.NumaRanges.All(range => range.Node != node), -1) is >= 0 and var missing
+                ? $"node {missing} has no memory: nodes are numbered without gaps"
+            : !description.CpuNodes.IsDefaultOrEmpty && (description.CpuNodes.Length != description.Cpus || description.CpuNodes.Any(node => node < 0 || node >= nodes))
+                ? $"the nodes of {description.Cpus} CPUs must be given one by one, from 0 to {nodes - 1}"
+            : null;
     }
 
     private static ImmutableArray<ZoneSpan> ZonesOf(KernelLayout layout)
     {
         ImmutableArray<ZoneSpan>.Builder spans = ImmutableArray.CreateBuilder<ZoneSpan>();
         ulong end = 0;
-        foreach (Zone zone in layout.Zones.Where(zone => zone.Node == 0))
+        foreach (Zone zone in layout.Zones)
         {
             ZoneKind kind = zone.Name switch
             {
@@ -151,11 +205,12 @@ internal sealed record BootPlan
                 "DMA32" => ZoneKind.Dma32,
                 "HighMem" => ZoneKind.HighMem,
                 "Movable" => ZoneKind.Movable,
+                "Device" => ZoneKind.Device,
                 _ => ZoneKind.Normal,
             };
             ulong start = zone.SpannedPages == 0 ? end : zone.StartPfn;
             end = start + zone.SpannedPages;
-            spans.Add(new ZoneSpan(kind, start, end));
+            spans.Add(new ZoneSpan(kind, start, end, zone.Node));
         }
 
         return spans.ToImmutable();

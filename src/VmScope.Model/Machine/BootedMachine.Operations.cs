@@ -163,7 +163,7 @@ public sealed partial class BootedMachine
         {
             ZoneKind.Dma => GfpWish.Dma,
             ZoneKind.Dma32 => GfpWish.Dma32,
-            ZoneKind.HighMem or ZoneKind.Movable => GfpWish.HighMem,
+            ZoneKind.HighMem or ZoneKind.Movable or ZoneKind.Device => GfpWish.HighMem,
             ZoneKind.Normal => GfpWish.Kernel,
         };
 

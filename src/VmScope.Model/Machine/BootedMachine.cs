@@ -29,7 +29,8 @@ public sealed partial class BootedMachine
         _boot = new BootMemory(plan.Physical, PageSize.Size4K, plan.Ram, plan.MaxFrame);
         _running = new string?[plan.Description.Cpus];
         Warner = new AllocationWarner(AllocationWarningTimelines.At(plan.Description.Kernel.Version), plan.Description.Task,
-            plan.Description.Kernel.Config.IsSet("CPUSETS") == false ? null : "0");
+            plan.Description.Kernel.Config.IsSet("CPUSETS") == false ? null
+                : plan.Description.NodeCount == 1 ? "0" : $"0-{plan.Description.NodeCount - 1}");
         _boot.Reserve("first page", new PhysicalRange(new PhysicalAddress(0), 4096));
         _boot.Reserve("kernel image", plan.Image);
         PhysicalAddress root = new(plan.Paging.SwapperAtFixedPlace is { } place && !plan.Is64Bit ? place : plan.Image.EndExclusive.Value - 4096);
@@ -135,7 +136,8 @@ public sealed partial class BootedMachine
         BootMemory boot = _boot!;
         _boot = null;
         _reservations.AddRange(boot.Reservations);
-        Pages = boot.Release(Memory, _plan.Zones, Description.Cpus, Description.MinFreeKiB);
+        Pages = boot.Release(Memory, _plan.Zones, Description.Cpus, Description.MinFreeKiB,
+            [.. Enumerable.Range(0, Description.Cpus).Select(Description.NodeOfCpu)]);
         Vmalloc = new VmallocMemory(_plan.Vmalloc(Warner), Tables, Pages);
         SetUpHighmem();
         return null;
@@ -214,7 +216,8 @@ public sealed partial class BootedMachine
             ulong end = Align.Up((range.EndExclusive.Value >> 12) * PageStructBytes, 2 * Size.MiB);
             for (ulong offset = first; offset < end; offset += 2 * Size.MiB)
             {
-                if (_boot!.Take("vmemmap", 2 * Size.MiB, 2 * Size.MiB, _plan.LowFrames) is not { } piece
+                // The entries of a node's frames lie on that node, while it has room.
+                if (_boot!.Take("vmemmap", 2 * Size.MiB, 2 * Size.MiB, Math.Min(EndOfNodeAt(offset / PageStructBytes), _plan.LowFrames)) is not { } piece
                     || !Tables.Mapper.TryMap(Tables.Root, new VirtualAddress(array.Range.Start.Value + offset), piece.Start, Tables.PageLevel - 1, _plan.Flags.Data))
                 {
                     return false;
@@ -225,6 +228,18 @@ public sealed partial class BootedMachine
         }
 
         return true;
+    }
+
+    /// <summary>The frame behind the last of the node that a frame, or the nearest below it, belongs to.</summary>
+    private ulong EndOfNodeAt(ulong frame)
+    {
+        if (Description.NumaRanges.IsDefaultOrEmpty)
+        {
+            return ulong.MaxValue;
+        }
+
+        int node = Description.NumaRanges.Where(part => part.Range.Start.Value >> 12 <= frame).MaxBy(part => part.Range.Start.Value)?.Node ?? 0;
+        return Description.NumaRanges.Where(part => part.Node == node).Max(part => part.Range.EndExclusive.Value) >> 12;
     }
 
     /// <summary>Makes the page tables of pkmap and fixmap, which are there from boot on.</summary>

@@ -13,13 +13,13 @@ public static class MachineReports
     /// <summary>/proc/vmallocinfo; null where the kernel has no such file.</summary>
     public static VmallocReport? Vmallocinfo(BootedMachine machine) =>
         machine.Vmalloc.Environment.Uses.HasList
-            ? VmallocListing.Report(machine.Vmalloc, withNodes: machine.Description.Kernel.Config.IsSet("NUMA") == true)
+            ? VmallocListing.Report(machine.Vmalloc, withNodes: machine.Description.NodeCount > 1 || machine.Description.Kernel.Config.IsSet("NUMA") == true)
             : null;
 
     /// <summary>/proc/buddyinfo.</summary>
     public static BuddyinfoReport Buddyinfo(BootedMachine machine) => new(
     [
-        .. machine.Pages.Zones.Where(zone => zone.PresentPages > 0).Select(zone => new BuddyinfoZone(0, zone.Kind.Name(),
+        .. machine.Pages.Zones.Where(zone => zone.PresentPages > 0).Select(zone => new BuddyinfoZone(zone.Node, zone.Kind.Name(),
             [.. Enumerable.Range(0, machine.Pages.LargestOrder + 1).Select(zone.FreeBlocks)])),
     ]);
 
@@ -27,7 +27,8 @@ public static class MachineReports
     public static ZoneinfoReport Zoneinfo(BootedMachine machine)
     {
         ZoneinfoFacts facts = ZoneinfoTimelines.Lines.At(machine.Description.Kernel.Version);
-        return new ZoneinfoReport([.. machine.Pages.Zones.Select(zone => new ZoneinfoZone(0, zone.Kind.Name(), Lines(machine, zone, facts)))]);
+        // Before empty zones stopped early they were not printed at all.
+        return new ZoneinfoReport([.. machine.Pages.Zones.Where(zone => facts.EndsEmptyZones || zone.PresentPages > 0).Select(zone => new ZoneinfoZone(zone.Node, zone.Kind.Name(), Lines(machine, zone, facts)))]);
     }
 
     /// <summary>/proc/iomem, of which only memory and the kernel image.</summary>
@@ -172,9 +173,9 @@ public static class MachineReports
         for (int cpu = 0; cpu < machine.Pages.CpuCount; cpu++)
         {
             lines.Add(new ZoneinfoLine(ZoneinfoSection.Pagesets, 4, "cpu:", 9, (ulong)cpu));
-            lines.Add(new ZoneinfoLine(ZoneinfoSection.Pagesets, 14, "count:", 21, (ulong)zone.PagesOnCpu(cpu)));
-            lines.Add(new ZoneinfoLine(ZoneinfoSection.Pagesets, 14, "high:", 21, (ulong)zone.CpuHigh));
-            lines.Add(new ZoneinfoLine(ZoneinfoSection.Pagesets, 14, "batch:", 21, (ulong)zone.Batch));
+            lines.Add(new ZoneinfoLine(ZoneinfoSection.Pagesets, 14, "count:", facts.PagesetColumn, (ulong)zone.PagesOnCpu(cpu)));
+            lines.Add(new ZoneinfoLine(ZoneinfoSection.Pagesets, 14, "high:", facts.PagesetColumn, (ulong)zone.CpuHigh));
+            lines.Add(new ZoneinfoLine(ZoneinfoSection.Pagesets, 14, "batch:", facts.PagesetColumn, (ulong)zone.Batch));
         }
 
         lines.Add(new ZoneinfoLine(ZoneinfoSection.Tail, 2, "start_pfn:", 23, zone.StartFrame.Value));

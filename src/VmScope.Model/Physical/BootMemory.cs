@@ -12,7 +12,8 @@ public sealed record BootReservation(string Name, PhysicalRange Range);
 /// <param name="Kind">Which zone.</param>
 /// <param name="Start">Its first frame.</param>
 /// <param name="EndExclusive">The frame behind its last; equal to the start for an empty zone.</param>
-public sealed record ZoneSpan(ZoneKind Kind, ulong Start, ulong EndExclusive);
+/// <param name="Node">The NUMA node it belongs to.</param>
+public sealed record ZoneSpan(ZoneKind Kind, ulong Start, ulong EndExclusive, int Node = 0);
 
 /// <summary>Physical memory while the machine boots: RAM from the memory map, of which pieces are taken in turn.</summary>
 /// <remarks>Stands for bootmem (up to 3.7 on x86) and memblock (from 3.8). Source: mm/bootmem.c, mm/memblock.c.</remarks>
@@ -104,7 +105,9 @@ public sealed class BootMemory
     /// <param name="spans">The zones of this machine, lowest first.</param>
     /// <param name="cpus">CPUs, at least 1.</param>
     /// <param name="minFreeKiB">min_free_kbytes as set by an administrator; null for the kernel's own formula.</param>
-    public PageAllocator Release(SparseMemory memory, ImmutableArray<ZoneSpan> spans, int cpus, ulong? minFreeKiB = null)
+    /// <param name="cpuNodes">The NUMA node of each CPU; empty when all are on node 0.</param>
+    public PageAllocator Release(SparseMemory memory, ImmutableArray<ZoneSpan> spans, int cpus, ulong? minFreeKiB = null,
+        ImmutableArray<int> cpuNodes = default)
     {
         FrameTable frames = new(Math.Max(EndFrame, 1), _facts.LargestOrder);
         foreach ((ulong start, ulong end) in _ram)
@@ -116,6 +119,7 @@ public sealed class BootMemory
         [
             .. spans.Select(span => new MemoryZone(span.Kind, frames, (int)span.Start, (int)span.EndExclusive, cpus)
             {
+                Node = span.Node,
                 PresentPages = PresentFrames(span.Start, span.EndExclusive),
             }),
         ];
@@ -141,7 +145,7 @@ public sealed class BootMemory
             }
         }
 
-        PageAllocator allocator = new(_facts, memory, _pageSize, frames, zones, cpus);
+        PageAllocator allocator = new(_facts, memory, _pageSize, frames, zones, cpus, cpuNodes.IsDefault ? [] : cpuNodes);
         allocator.SetReserves(minFreeKiB);
         return allocator;
     }

@@ -19,6 +19,9 @@ public enum ZoneKind
 
     /// <summary>Only movable pages; empty unless asked for at boot.</summary>
     Movable,
+
+    /// <summary>Memory of devices; empty until one is plugged in.</summary>
+    Device,
 }
 
 /// <summary>Names of zones.</summary>
@@ -32,6 +35,7 @@ public static class ZoneKinds
         ZoneKind.Normal => "Normal",
         ZoneKind.HighMem => "HighMem",
         ZoneKind.Movable => "Movable",
+        ZoneKind.Device => "Device",
     };
 }
 
@@ -61,6 +65,9 @@ public sealed class MemoryZone
 
     /// <summary>Which zone.</summary>
     public ZoneKind Kind { get; }
+
+    /// <summary>The NUMA node it belongs to.</summary>
+    public int Node { get; internal init; }
 
     /// <summary>The first frame it spans.</summary>
     public PageFrameNumber StartFrame => new((ulong)First);

@@ -11,8 +11,9 @@ namespace VmScope.Physical;
 /// <param name="Order">For the first frame of a block: its order; otherwise null.</param>
 /// <param name="Zone">Its zone; null where there is no RAM.</param>
 /// <param name="Flags">The page flags in the kernel's words.</param>
+/// <param name="Node">Its NUMA node; null where there is no RAM.</param>
 public sealed record PageEntry(
-    PageFrameNumber Frame, FrameUse Use, int Count, int? Order, ZoneKind? Zone, ImmutableArray<string> Flags);
+    PageFrameNumber Frame, FrameUse Use, int Count, int? Order, ZoneKind? Zone, ImmutableArray<string> Flags, int? Node = null);
 
 /// <summary>All zones of the machine: hands out blocks of pages and takes them back.</summary>
 /// <remarks>
@@ -26,16 +27,25 @@ public sealed class PageAllocator
     private readonly SparseMemory _memory;
     private readonly PhysicalFacts _facts;
     private readonly int _pageShift;
+    private readonly ImmutableArray<ImmutableArray<MemoryZone>> _zonesOfNode;
+    private readonly ImmutableArray<int> _cpuNodes;
 
-    internal PageAllocator(PhysicalFacts facts, SparseMemory memory, PageSize pageSize, FrameTable frames, ImmutableArray<MemoryZone> zones, int cpus)
+    internal PageAllocator(PhysicalFacts facts, SparseMemory memory, PageSize pageSize, FrameTable frames, ImmutableArray<MemoryZone> zones, int cpus,
+        ImmutableArray<int> cpuNodes)
     {
         (_facts, _memory, _frames, Zones) = (facts, memory, frames, zones);
         _pageShift = pageSize.Shift;
         CpuCount = cpus;
+        _cpuNodes = cpuNodes;
+        int nodes = zones.IsEmpty ? 1 : zones.Max(zone => zone.Node) + 1;
+        _zonesOfNode = [.. Enumerable.Range(0, nodes).Select(node => zones.Where(zone => zone.Node == node).ToImmutableArray())];
     }
 
-    /// <summary>The zones that span memory or that this kernel always lists, lowest first.</summary>
+    /// <summary>The zones that span memory or that this kernel always lists: node by node, lowest first.</summary>
     public ImmutableArray<MemoryZone> Zones { get; }
+
+    /// <summary>NUMA nodes; 1 on an ordinary machine.</summary>
+    public int NodeCount => _zonesOfNode.Length;
 
     /// <summary>CPUs with their own lists of single pages.</summary>
     public int CpuCount { get; }
@@ -54,6 +64,20 @@ public sealed class PageAllocator
 
     internal FrameTable Frames => _frames;
 
+    /// <summary>The NUMA node of a CPU.</summary>
+    public int NodeOfCpu(int cpu) => cpu < _cpuNodes.Length ? _cpuNodes[cpu] : 0;
+
+    /// <summary>The NUMA node of a frame; 0 for a frame of no zone.</summary>
+    public int NodeOf(PageFrameNumber frame) => frame.Value < (ulong)_frames.FrameCount ? ZoneOf((int)frame.Value)?.Node ?? 0 : 0;
+
+    /// <summary>The order in which nodes are tried for a node's requests: itself, the ones above it, then those below.</summary>
+    /// <remarks>
+    /// All other nodes are equally far away, as firmware without a distance table has it; a node below the asking one is
+    /// taken for a little farther. Source: mm/page_alloc.c, find_next_best_node(), build_zonelists(), 6.1. Up to 4.13 a kernel
+    /// could be told, or from 2.6.23 could decide, to try a kind of zone on every node before a lower kind; not modelled.
+    /// </remarks>
+    public IEnumerable<int> FallbackOrder(int node) => Enumerable.Range(0, NodeCount).Select(i => (node + i) % NodeCount);
+
     /// <summary>Asks for 2^order contiguous frames.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The order is negative or above the kernel's largest.</exception>
     public PageAllocation Allocate(PageRequest request)
@@ -70,8 +94,8 @@ public sealed class PageAllocator
     }
 
     /// <summary>Takes one page quickly; -1 when no zone can serve it.</summary>
-    internal int TakePage(ZoneKind highest, FrameUse use, int cpu, bool isZeroed) =>
-        Take(new PageRequest(0, highest, use, IsZeroed: isZeroed, Cpu: cpu), attempts: null, out _);
+    internal int TakePage(ZoneKind highest, FrameUse use, int cpu, bool isZeroed, int? node = null, bool isNodeOnly = false) =>
+        Take(new PageRequest(0, highest, use, IsZeroed: isZeroed, Cpu: cpu, Node: node, IsNodeOnly: isNodeOnly), attempts: null, out _);
 
     /// <summary>Gives a block back; a single page goes to the CPU's own list first.</summary>
     /// <exception cref="ModelInvariantException">The frames are not an allocated block of this order.</exception>
@@ -129,7 +153,8 @@ public sealed class PageAllocator
         }
 
         Frame entry = _frames.Peek((int)frame.Value);
-        ZoneKind? zone = entry.Use == FrameUse.Absent ? null : ZoneOf((int)frame.Value)?.Kind;
+        MemoryZone? within = entry.Use == FrameUse.Absent ? null : ZoneOf((int)frame.Value);
+        ZoneKind? zone = within?.Kind;
         List<string> flags = [];
         switch (entry.Use)
         {
@@ -152,7 +177,7 @@ public sealed class PageAllocator
             flags.Add("highmem");
         }
 
-        return new PageEntry(frame, entry.Use, entry.Count, entry.IsHead ? entry.Order : null, zone, [.. flags]);
+        return new PageEntry(frame, entry.Use, entry.Count, entry.IsHead ? entry.Order : null, zone, [.. flags], within?.Node);
     }
 
     /// <summary>The zone a frame lies in.</summary>
@@ -180,9 +205,8 @@ public sealed class PageAllocator
         ulong lowKiB = lowPages << (_pageShift - 10);
         MinFreeKiB = minFreeKiB ?? Math.Clamp(SquareRoot(lowKiB * 16), 128, _facts.MinFreeKiBMax);
         ulong minPages = MinFreeKiB >> (_pageShift - 10);
-        for (int i = 0; i < Zones.Length; i++)
+        foreach (MemoryZone zone in Zones)
         {
-            MemoryZone zone = Zones[i];
             zone.Batch = BatchOf(zone.ManagedPages);
             ulong share = lowPages == 0 ? 0 : minPages * zone.ManagedPages / lowPages;
             // Movable memory counts as high memory where there is high memory at all.
@@ -191,17 +215,19 @@ public sealed class PageAllocator
             ulong min = clamped ? Math.Clamp(zone.ManagedPages / 1024, 32, 128) : share;
             zone.Watermarks = MarksOf(zone, min, share);
             // Movable is listed last but borders nothing of its own; its entry equals the zone's below it.
+            // Reserves look at the zones of the same node only.
+            ImmutableArray<MemoryZone> own = _zonesOfNode[zone.Node];
             ulong above = 0;
-            ulong[] protection = new ulong[Zones.Length];
+            ulong[] protection = new ulong[own.Length];
             ulong ratio = zone.Kind switch
             {
                 ZoneKind.Dma or ZoneKind.Dma32 => 256,
                 ZoneKind.Normal => _facts.ReserveRatioNormal,
-                ZoneKind.HighMem or ZoneKind.Movable => 0,
+                ZoneKind.HighMem or ZoneKind.Movable or ZoneKind.Device => 0,
             };
-            for (int j = i + 1; j < Zones.Length; j++)
+            for (int j = own.IndexOf(zone) + 1; j < own.Length; j++)
             {
-                above += Zones[j].ManagedPages;
+                above += own[j].ManagedPages;
                 protection[j] = ratio == 0 || zone.ManagedPages == 0 ? 0 : above / ratio;
             }
 
@@ -222,7 +248,14 @@ public sealed class PageAllocator
                 {
                     ModelInvariantException.Unless(_frames.UseOf(frame) == FrameUse.FreeOnCpu,
                         $"frame {frame:x} is parked on CPU {cpu} but marked {_frames.UseOf(frame)}");
+                    ModelInvariantException.Unless(ZoneOf(frame) == zone, $"frame {frame:x} is parked in a list of another zone");
                 }
+            }
+
+            foreach (MemoryZone other in Zones)
+            {
+                ModelInvariantException.Unless(other == zone || other.SpannedPages == 0 || zone.SpannedPages == 0 || other.First >= zone.EndExclusive || zone.First >= other.EndExclusive,
+                    $"node {zone.Node}, {zone.Kind.Name()} and node {other.Node}, {other.Kind.Name()} span the same frames");
             }
 
             ulong free = zone.FreePages + zone.PagesOnCpus;
@@ -239,31 +272,36 @@ public sealed class PageAllocator
         for (int pass = 0; pass < 2; pass++)
         {
             attempts?.Clear();
-            for (int z = Zones.Length - 1; z >= 0; z--)
+            int first = request.Node ?? NodeOfCpu(request.Cpu);
+            for (int n = 0; n < (request.IsNodeOnly ? 1 : NodeCount); n++)
             {
-                MemoryZone zone = Zones[z];
-                if (zone.Kind > request.Highest || zone.ManagedPages == 0)
+                ImmutableArray<MemoryZone> zones = _zonesOfNode[(first + n) % NodeCount];
+                for (int z = zones.Length - 1; z >= 0; z--)
                 {
-                    continue;
-                }
+                    MemoryZone zone = zones[z];
+                    if (zone.Kind > request.Highest || zone.ManagedPages == 0)
+                    {
+                        continue;
+                    }
 
-                ulong mark = pass == 0 ? zone.Watermarks.Low : zone.Watermarks.Min;
-                if (pass == 1 && request.IsAtomic)
-                {
-                    mark -= mark / 2;
-                    mark -= mark / 4;
-                }
+                    ulong mark = pass == 0 ? zone.Watermarks.Low : zone.Watermarks.Min;
+                    if (pass == 1 && request.IsAtomic)
+                    {
+                        mark -= mark / 2;
+                        mark -= mark / 4;
+                    }
 
-                ulong reserve = zone.Protection.IsEmpty ? 0 : zone.Protection[HighestIndex(request.Highest)];
-                ulong free = zone.FreePages;
-                int frame = free >= 1UL << request.Order && free - ((1UL << request.Order) - 1) > mark + reserve
-                    ? TakeFrom(zone, request)
-                    : -1;
-                attempts?.Add(new ZoneAttempt(zone.Kind, frame >= 0, free, mark, reserve, LargestFree(zone)));
-                if (frame >= 0)
-                {
-                    served = zone;
-                    return frame;
+                    ulong reserve = zone.Protection.IsEmpty ? 0 : zone.Protection[HighestIndex(zones, request.Highest)];
+                    ulong free = zone.FreePages;
+                    int frame = free >= 1UL << request.Order && free - ((1UL << request.Order) - 1) > mark + reserve
+                        ? TakeFrom(zone, request)
+                        : -1;
+                    attempts?.Add(new ZoneAttempt(zone.Kind, frame >= 0, free, mark, reserve, LargestFree(zone), NodeCount > 1 ? zone.Node : null));
+                    if (frame >= 0)
+                    {
+                        served = zone;
+                        return frame;
+                    }
                 }
             }
         }
@@ -361,11 +399,11 @@ public sealed class PageAllocator
         }
     }
 
-    private int HighestIndex(ZoneKind highest)
+    private static int HighestIndex(ImmutableArray<MemoryZone> zones, ZoneKind highest)
     {
-        for (int z = Zones.Length - 1; z >= 0; z--)
+        for (int z = zones.Length - 1; z >= 0; z--)
         {
-            if (Zones[z].Kind <= highest)
+            if (zones[z].Kind <= highest)
             {
                 return z;
             }

@@ -9,13 +9,17 @@ namespace VmScope.Physical;
 /// <param name="IsAtomic">Whether the caller cannot wait and may dip below the minimum (GFP_ATOMIC).</param>
 /// <param name="IsZeroed">Whether the pages are cleared (__GFP_ZERO).</param>
 /// <param name="Cpu">The CPU asking: its list of single pages is used for order 0.</param>
+/// <param name="Node">The NUMA node to take the pages from first; null for the node of the CPU.</param>
+/// <param name="IsNodeOnly">Whether no other node may serve it (__GFP_THISNODE).</param>
 public readonly record struct PageRequest(
     int Order,
     ZoneKind Highest,
     FrameUse Use = FrameUse.Allocated,
     bool IsAtomic = false,
     bool IsZeroed = false,
-    int Cpu = 0);
+    int Cpu = 0,
+    int? Node = null,
+    bool IsNodeOnly = false);
 
 /// <summary>Why a zone on a request's list did or did not serve it.</summary>
 /// <param name="Zone">The zone.</param>
@@ -24,17 +28,20 @@ public readonly record struct PageRequest(
 /// <param name="Mark">The watermark that applied, in pages.</param>
 /// <param name="Protection">What the zone keeps from this request, in pages.</param>
 /// <param name="LargestFreeOrder">log2 of its largest free block; null when nothing is free.</param>
+/// <param name="Node">The zone's NUMA node; null on a machine with one.</param>
 public sealed record ZoneAttempt(
-    ZoneKind Zone, bool Served, ulong FreePages, ulong Mark, ulong Protection, int? LargestFreeOrder)
+    ZoneKind Zone, bool Served, ulong FreePages, ulong Mark, ulong Protection, int? LargestFreeOrder, int? Node = null)
 {
+    private string Name => Node is { } node ? $"node {node}, {Zone.Name()}" : Zone.Name();
+
     /// <summary>The attempt in words.</summary>
     public string Text(int order) => Served
-        ? $"{Zone.Name()}: {FreePages} free, more than mark {Mark} + reserve {Protection}: taken here"
+        ? $"{Name}: {FreePages} free, more than mark {Mark} + reserve {Protection}: taken here"
         : LargestFreeOrder is not { } largest
-            ? $"{Zone.Name()}: nothing free"
+            ? $"{Name}: nothing free"
             : FreePages < (1UL << order) || FreePages - ((1UL << order) - 1) <= Mark + Protection
-                ? $"{Zone.Name()}: {FreePages} free, not more than mark {Mark} + reserve {Protection}"
-                : $"{Zone.Name()}: {FreePages} free, but no block of order {order}: the largest has order {largest}";
+                ? $"{Name}: {FreePages} free, not more than mark {Mark} + reserve {Protection}"
+                : $"{Name}: {FreePages} free, but no block of order {order}: the largest has order {largest}";
 }
 
 /// <summary>What the page allocator answered.</summary>

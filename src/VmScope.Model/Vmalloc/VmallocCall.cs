@@ -34,6 +34,12 @@ public sealed record VmallocCall(ulong SizeBytes, string Caller)
     /// <summary>The CPU that runs the caller.</summary>
     public int Cpu { get; init; }
 
+    /// <summary>The NUMA node to take pages from first (vmalloc_node); null for the node of the CPU.</summary>
+    public int? Node { get; init; }
+
+    /// <summary>Whether pages come from all nodes in turn, as a task's policy may say and boot's does for its hash tables.</summary>
+    public bool Interleaves { get; init; }
+
     /// <summary>Alignment asked for, a power of two; 1 for none.</summary>
     public ulong AlignBytes { get; init; } = 1;
 }

@@ -15,6 +15,7 @@ public static class VmallocListing
     /// <param name="withNodes">Whether the kernel prints pages by NUMA node.</param>
     public static VmallocReport Report(VmallocMemory memory, bool withNodes = false)
     {
+        Func<int, int>? nodeOf = withNodes ? memory.NodeOf : null;
         VmallocReportBuilder builder = new();
         VmallocUseFacts uses = memory.Environment.Uses;
         bool is64Bit = memory.Environment.Setup.Is64Bit;
@@ -28,18 +29,18 @@ public static class VmallocListing
             {
                 for (; next < areas.Count && areas[next].Start.Value < block.Start; next++)
                 {
-                    AddArea(builder, areas[next], memory.Environment, withNodes);
+                    AddArea(builder, areas[next], memory.Environment, nodeOf);
                 }
 
                 AddUnpurged(builder, block, is64Bit);
             }
 
-            AddAreas(builder, areas.Skip(next), memory.Environment, withNodes);
+            AddAreas(builder, areas.Skip(next), memory.Environment, nodeOf);
             return builder.Build();
         }
 
         int nodes = memory.Environment.Setup.Nodes;
-        AddAreas(builder, nodes == 1 ? areas : areas.OrderBy(area => NodeOf(area.Start.Value, nodes)), memory.Environment, withNodes);
+        AddAreas(builder, nodes == 1 ? areas : areas.OrderBy(area => NodeOf(area.Start.Value, nodes)), memory.Environment, nodeOf);
         switch (uses.Unpurged)
         {
             case UnpurgedLines.LastFreedFirst or UnpurgedLines.MergedAscending when areas.Count == 0
@@ -75,17 +76,17 @@ public static class VmallocListing
         return builder.Build();
     }
 
-    private static void AddAreas(VmallocReportBuilder builder, IEnumerable<VmallocArea> areas, VmallocEnvironment environment, bool withNodes)
+    private static void AddAreas(VmallocReportBuilder builder, IEnumerable<VmallocArea> areas, VmallocEnvironment environment, Func<int, int>? nodeOf)
     {
         foreach (VmallocArea area in areas)
         {
-            AddArea(builder, area, environment, withNodes);
+            AddArea(builder, area, environment, nodeOf);
         }
     }
 
     private static ulong NodeOf(ulong address, int nodes) => address / NodeBytes % (ulong)nodes;
 
-    private static void AddArea(VmallocReportBuilder builder, VmallocArea area, VmallocEnvironment environment, bool withNodes)
+    private static void AddArea(VmallocReportBuilder builder, VmallocArea area, VmallocEnvironment environment, Func<int, int>? nodeOf)
     {
         (VmallocUseFacts uses, bool is64Bit) = (environment.Uses, environment.Setup.Is64Bit);
         if (area.Kind is AreaKind.MapRam or AreaKind.MapRamBlock)
@@ -123,8 +124,13 @@ public static class VmallocListing
                 : (byte)device.Value.ToString("x", CultureInfo.InvariantCulture).Length;
         }
 
-        builder.Add(row, withNodes && area.OwnsFrames ? [new NodePages(0, row.Pages)] : []);
+        builder.Add(row, nodeOf is not null && area.OwnsFrames ? [.. PagesByNode(area, nodeOf)] : []);
     }
+
+    /// <summary>Pages on each node that has any; a large page lies on one.</summary>
+    private static IEnumerable<NodePages> PagesByNode(VmallocArea area, Func<int, int> nodeOf) =>
+        area.Frames.GroupBy(nodeOf).OrderBy(group => group.Key)
+            .Select(group => new NodePages(group.Key, (uint)group.Count() << (area.PageShift - 12)));
 
     private static void AddUnpurged(VmallocReportBuilder builder, FreeBlock block, bool is64Bit) =>
         builder.Add(Row(builder, block.Start, block.SizeBytes, "", AreaFlags.Unpurged, is64Bit), []);

@@ -13,6 +13,10 @@ namespace VmScope.Vmalloc;
 public sealed partial class VmallocMemory
 {
     private const int HolesExplained = 16;
+
+    /// <summary>How many pages a kernel that asks for many at once asks for at most.</summary>
+    private const int PagesPerRequest = 100;
+
     private readonly VmallocSpace _space;
     private readonly KernelPageTables _tables;
     private readonly PageAllocator _pages;
@@ -75,7 +79,7 @@ public sealed partial class VmallocMemory
             : call.AlignBytes;
         // Only x86 is modelled, which lets callers ask for large pages from 5.18 on and never grants them unasked.
         bool allowsHuge = call.Variant == VmallocVariant.Huge && Facts.HugeVmalloc is HugeVmalloc.WhenAllowed or HugeVmalloc.WhenAllowedPerNode;
-        if (allowsHuge && AreaSizing.TryMakeHuge(Facts, ref size, ref align, Environment.HugeVmallocBytes, callerAllows: true, onlineNodes: 1))
+        if (allowsHuge && AreaSizing.TryMakeHuge(Facts, ref size, ref align, Environment.HugeVmallocBytes, callerAllows: true, onlineNodes: call.Node is null ? _pages.NodeCount : 1))
         {
             log?.Step($"large pages are allowed and the size is sufficient: {size} bytes aligned to {align}");
             if (TryBack(call, AreaKind.Vmalloc, size, align, (Environment.Setup.WindowStart, Environment.Setup.WindowEnd), isHuge: true, log, out VmallocAnswer huge))
@@ -137,6 +141,9 @@ public sealed partial class VmallocMemory
             Purge(PurgeKind.Normal, log);
         }
     }
+
+    /// <summary>The NUMA node of a frame.</summary>
+    internal int NodeOf(int frame) => _pages.NodeOf(new PageFrameNumber((ulong)frame));
 
     /// <summary>The area an address lies in, guard page included; null when none.</summary>
     public VmallocArea? AreaAt(VirtualAddress address)
@@ -415,7 +422,7 @@ public sealed partial class VmallocMemory
         if (arrayBytes != 0)
         {
             log?.Step($"{pages} page pointers need {arrayBytes} bytes, more than a page: they get an area of their own");
-            VmallocAnswer array = Allocate(new VmallocCall(arrayBytes, call.Caller) { Cpu = call.Cpu, Variant = VmallocVariant.Zeroed }, log);
+            VmallocAnswer array = Allocate(new VmallocCall(arrayBytes, call.Caller) { Cpu = call.Cpu, Variant = VmallocVariant.Zeroed, Node = call.Node, Interleaves = call.Interleaves }, log);
             if (array.Area is null)
             {
                 WarnOfPages(Environment.Messages.NoPageArrayText(pages * _pageBytes, arrayBytes), call, kind, log);
@@ -469,9 +476,10 @@ public sealed partial class VmallocMemory
         int[] frames = new int[count];
         for (taken = 0; taken < count; taken++)
         {
+            int? node = call.Node ?? (call.Interleaves ? InterleavedNode(taken, count, order) : null);
             int frame = order == 0
-                ? _pages.TakePage(highest, FrameUse.Vmalloc, call.Cpu, zeroed)
-                : _pages.Allocate(new PageRequest(order, highest, FrameUse.Vmalloc, IsZeroed: zeroed, Cpu: call.Cpu)).First is { } first ? (int)first.Value : -1;
+                ? _pages.TakePage(highest, FrameUse.Vmalloc, call.Cpu, zeroed, node)
+                : _pages.Allocate(new PageRequest(order, highest, FrameUse.Vmalloc, IsZeroed: zeroed, Cpu: call.Cpu, Node: node)).First is { } first ? (int)first.Value : -1;
             if (frame < 0)
             {
                 return frames;
@@ -482,6 +490,29 @@ public sealed partial class VmallocMemory
         }
 
         return frames;
+    }
+
+    /// <summary>The node of a page when pages come from all nodes in turn; null where this kernel's way does not interleave.</summary>
+    private int? InterleavedNode(int index, int count, int order)
+    {
+        int nodes = _pages.NodeCount;
+        if (order > 0 || Facts.Interleaving == VmallocInterleaving.PageByPage)
+        {
+            return index % nodes;
+        }
+
+        if (Facts.Interleaving == VmallocInterleaving.Never)
+        {
+            return null;
+        }
+
+        // Of each request the nodes get equal runs; what is left over goes to the first ones, one page each.
+        int batch = Math.Min(PagesPerRequest, count - (index / PagesPerRequest * PagesPerRequest));
+        int within = index % PagesPerRequest;
+        int each = batch / nodes;
+        int longer = batch % nodes;
+        int ofLonger = longer * (each + 1);
+        return within < ofLonger ? within / (each + 1) : longer + ((within - ofLonger) / each);
     }
 
     private void GiveFrame(int frame, int pageShift, int cpu, ActionLog? log)

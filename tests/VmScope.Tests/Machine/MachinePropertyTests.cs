@@ -21,6 +21,24 @@ public class MachinePropertyTests
         Run(machine, new Random(name.Length + name[^1]));
     }
 
+    /// <summary>The same on machines of two to four nodes; every frame lies on the node its zone belongs to.</summary>
+    [Theory]
+    [InlineData("x86-64 2.6.32", 2)]
+    [InlineData("x86-64 4.19", 2)]
+    [InlineData("x86-64 5.15", 4)]
+    [InlineData("x86-64 6.12", 3)]
+    [InlineData("x86-64-5level 6.12", 2)]
+    public void The_same_holds_on_machines_of_several_nodes(string name, int nodes)
+    {
+        BootedMachine machine = ((BootOutcome.Booted)BootedMachine.Boot(
+            Support.Machines.Describe(name, 512 * Size.MiB, cpus: 2).WithNodes(nodes))).Machine;
+        Run(machine, new Random(nodes + name[^1]));
+        foreach (VmallocArea area in machine.Vmalloc.Areas)
+        {
+            Assert.All(area.Frames, frame => Assert.Equal(frame / (int)(512 * Size.MiB / (ulong)nodes >> 12), machine.Pages.NodeOf(new PageFrameNumber((ulong)frame))));
+        }
+    }
+
     private static void Run(BootedMachine machine, Random random)
     {
         machine.CheckInvariants();

@@ -34,7 +34,7 @@ public partial class MachineReportTests
         string zoneText = Written(writer => ZoneinfoFile.Write(MachineReports.Zoneinfo(machine), writer));
         ZoneinfoReport zones = ZoneinfoFile.Read(Bytes(zoneText), name, diagnostics);
         Assert.Equal(zoneText, Written(writer => ZoneinfoFile.Write(zones, writer)));
-        foreach ((ZoneinfoZone zone, MemoryZone own) in zones.Zones.Zip(machine.Pages.Zones))
+        foreach ((ZoneinfoZone zone, MemoryZone own) in zones.Zones.Zip(machine.Pages.Zones.Where(own => zones.Zones.Any(zone => zone.Zone == own.Kind.Name()))))
         {
             Assert.Equal((own.FreePages, own.Watermarks.Min, own.Watermarks.Low, own.SpannedPages), (zone.Free, zone.Min, zone.Low, zone.Spanned));
         }
