@@ -29,6 +29,19 @@ public enum IoremapOfRam
     Warns,
 }
 
+/// <summary>What becomes of a table of smaller pages, all unmapped, that stands where a large page would go.</summary>
+public enum TableUnderLargePage
+{
+    /// <summary>Quirk: its entry is overwritten, and the table is lost.</summary>
+    Lost,
+
+    /// <summary>It is freed.</summary>
+    Freed,
+
+    /// <summary>It stays, and smaller pages are used.</summary>
+    Kept,
+}
+
 /// <summary>What a kernel's vmalloc users do, and how it lists them, as plain values.</summary>
 /// <param name="HasList">Whether /proc/vmallocinfo exists.</param>
 /// <param name="MapRamLines">Whether vm_map_ram areas have a line there.</param>
@@ -38,6 +51,8 @@ public enum IoremapOfRam
 /// <param name="IoremapOrderMax32">IOREMAP_MAX_ORDER of i386 without PAE; one less with PAE where it follows the large page.</param>
 /// <param name="IoremapOrderMax64">IOREMAP_MAX_ORDER of x86-64.</param>
 /// <param name="IoremapUsesLargePages">Whether ioremap maps with large pages where it can.</param>
+/// <param name="TableUnderLarge64">What becomes of a table in the way of a large page on x86-64.</param>
+/// <param name="TableUnderLarge32">The same on i386 with PAE.</param>
 /// <param name="IsaWindowDirect">Whether ioremap answers 0xa0000 to 0xfffff from the direct map.</param>
 /// <param name="OfRam">What ioremap says of RAM.</param>
 /// <param name="StacksInVmalloc">Whether x86-64 kernel stacks are vmalloc areas.</param>
@@ -51,6 +66,8 @@ public sealed record VmallocUseFacts(
     int IoremapOrderMax32,
     int IoremapOrderMax64,
     bool IoremapUsesLargePages,
+    TableUnderLargePage TableUnderLarge64,
+    TableUnderLargePage TableUnderLarge32,
     bool IsaWindowDirect,
     IoremapOfRam OfRam,
     bool StacksInVmalloc,
@@ -104,6 +121,16 @@ public static class VmallocUseTimelines
         new(new(2, 4), "lib/ioremap.c, 3.19", false),
         new(new(4, 1), "lib/ioremap.c, ioremap_pmd_enabled(), read in 4.4, not in 3.19", true));
 
+    /// <summary>What becomes of a table in the way of a large page on x86-64.</summary>
+    public static Timeline<TableUnderLargePage> TableUnderLarge64 { get; } = new(
+        new(new(2, 4), "arch/x86/mm/pgtable.c, pmd_set_huge(), 4.4: no look at what stands there", TableUnderLargePage.Lost),
+        new(new(4, 16), "arch/x86/mm/pgtable.c, pmd_free_pte_page(), read in 6.1, not in 4.15 (4.16 UNVERIFIED)", TableUnderLargePage.Freed));
+
+    /// <summary>The same on i386 with PAE, where each process has its own middle tables.</summary>
+    public static Timeline<TableUnderLargePage> TableUnderLarge32 { get; } = new(
+        new(new(2, 4), "arch/x86/mm/pgtable.c, pmd_set_huge(), 4.4: no look at what stands there", TableUnderLargePage.Lost),
+        new(new(4, 16), "arch/x86/mm/pgtable.c, pmd_free_pte_page(), !CONFIG_X86_64, read in 6.1, not in 4.15 (4.16 UNVERIFIED)", TableUnderLargePage.Kept));
+
     /// <summary>Whether the ISA window is answered from the direct map.</summary>
     public static Timeline<bool> IsaWindowDirect { get; } = new(
         new(new(2, 4), "arch/i386/mm/ioremap.c, __ioremap(), 2.4.22 to 4.4", true),
@@ -134,6 +161,8 @@ public static class VmallocUseTimelines
         IoremapOrderMax32.At(version),
         IoremapOrderMax64.At(version),
         IoremapUsesLargePages.At(version),
+        TableUnderLarge64.At(version),
+        TableUnderLarge32.At(version),
         IsaWindowDirect.At(version),
         OfRam.At(version),
         StacksInVmalloc.At(version),

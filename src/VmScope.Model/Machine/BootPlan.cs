@@ -148,7 +148,9 @@ internal sealed record BootPlan
             DirectMapStart = Layout.PageOffset,
             PhysicalBits = kernel.Cpu.PhysicalAddressBits ?? (Is64Bit ? 46 : pae ? 36 : 32),
             PhysicalDigits = Geometry.EntryBytes == 8 ? (byte)16 : (byte)8,
-            LargePageBytes = hugeAllowed && !kernel.CommandLine.Has("nohugeiomap") ? 2 * Size.MiB : 0,
+            // 1 GiB pages of devices need the processor only; "nogbpages" is about the direct map.
+            LargePageBytes = !hugeAllowed || kernel.CommandLine.Has("nohugeiomap") || !uses.IoremapUsesLargePages ? []
+                : Is64Bit && kernel.Cpu.Has("pdpe1gb") == true ? [1 * Size.GiB, 2 * Size.MiB] : [2 * Size.MiB],
             HugeVmallocBytes = Is64Bit && hugeAllowed && !kernel.CommandLine.Has("nohugevmalloc") ? 2 * Size.MiB : 0,
             StackBytes = 16 * Size.KiB,
             PercpuAtomBytes = Is64Bit ? 2 * Size.MiB : 4096,

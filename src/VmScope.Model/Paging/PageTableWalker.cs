@@ -202,10 +202,31 @@ public sealed class PageTableWalker(PagingGeometry geometry, IPhysicalMemory mem
     }
 
     /// <summary>Physical addresses of all tables reachable from a root, the root first.</summary>
-    public IEnumerable<(int Level, PhysicalAddress Table)> Tables(PhysicalAddress root)
+    public IEnumerable<(int Level, PhysicalAddress Table)> Tables(PhysicalAddress root) => Tables(0, root);
+
+    /// <summary>Physical addresses of the tables that an address's entry of a level leads to, the highest first; none for a leaf.</summary>
+    internal IEnumerable<PhysicalAddress> TablesUnder(PhysicalAddress root, VirtualAddress address, int level)
+    {
+        PhysicalAddress table = root;
+        for (int l = 0; l <= level; l++)
+        {
+            PagingLevel of = geometry.Levels[l];
+            PhysicalAddress at = new(table.Value + (ulong)(of.IndexOf(address) * geometry.EntryBytes));
+            if (!memory.TryReadWord(at, geometry.EntryBytes, out ulong entry) || (entry & X86Entry.Present) == 0 || of.Entry.IsLeaf(entry))
+            {
+                return [];
+            }
+
+            table = of.Entry.TableAddress(entry);
+        }
+
+        return Tables(level + 1, table).Select(found => found.Table);
+    }
+
+    private IEnumerable<(int Level, PhysicalAddress Table)> Tables(int first, PhysicalAddress root)
     {
         HashSet<ulong> seen = [];
-        Stack<(int Level, PhysicalAddress Table)> open = new([(0, root)]);
+        Stack<(int Level, PhysicalAddress Table)> open = new([(first, root)]);
         while (open.TryPop(out (int Level, PhysicalAddress Table) next))
         {
             if (!seen.Add(next.Table.Value))

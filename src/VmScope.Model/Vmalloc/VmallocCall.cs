@@ -118,8 +118,8 @@ public sealed record VmallocEnvironment
     /// <summary>Digits of a padded physical address: 16 where phys_addr_t has 64 bits, 8 otherwise.</summary>
     public required byte PhysicalDigits { get; init; }
 
-    /// <summary>The size of a large page that ioremap may use; 0 for none.</summary>
-    public required ulong LargePageBytes { get; init; }
+    /// <summary>The sizes of large pages that ioremap may use, largest first; empty for none.</summary>
+    public required ImmutableArray<ulong> LargePageBytes { get; init; }
 
     /// <summary>The size of a large page that vmalloc may use; 0 for none.</summary>
     public required ulong HugeVmallocBytes { get; init; }

@@ -305,42 +305,71 @@ public sealed partial class VmallocMemory
         return VmallocAnswer.Null(VmallocEnd.NoTables);
     }
 
-    /// <summary>Maps a device, with large pages where both addresses allow it and the kernel does so.</summary>
+    /// <summary>Maps a device, with the largest pages both addresses and what is left of the area allow.</summary>
     private bool TryMapDevice(VmallocArea area, ulong physical, ulong size, ActionLog? log)
     {
-        ulong large = Environment.Uses.IoremapUsesLargePages ? Environment.LargePageBytes : 0;
-        int largeLevel = large == 0 ? -1 : _tables.Geometry.LevelOfPage(large);
         for (ulong offset = 0; offset < size;)
         {
-            ulong at = area.Start.Value + offset;
-            bool fits = large != 0 && size - offset >= large && Align.IsAligned(at, large) && Align.IsAligned(physical + offset, large);
-            if (fits && CanHoldLarge(new VirtualAddress(at), largeLevel))
+            VirtualAddress at = new(area.Start.Value + offset);
+            ulong page = _pageBytes;
+            foreach (ulong large in Environment.LargePageBytes)
             {
-                if (!_tables.Mapper.TryMap(_tables.Root, new VirtualAddress(at), new PhysicalAddress(physical + offset), largeLevel, _tables.Flags.Ioremap, log?.Entries))
+                if (size - offset >= large && Align.IsAligned(at.Value, large) && Align.IsAligned(physical + offset, large)
+                    && CanHoldLarge(at, _tables.Geometry.LevelOfPage(large), log))
                 {
-                    return false;
+                    page = large;
+                    break;
                 }
-
-                offset += large;
-                continue;
             }
 
-            ulong until = large == 0 ? size : Math.Min(size, offset + (large - (at & (large - 1))));
-            if (!_tables.Mapper.TryMapRun(_tables.Root, new VirtualAddress(at), new PhysicalAddress(physical + offset), (until - offset) / _pageBytes, _tables.PageLevel, _tables.Flags.Ioremap, log?.Entries))
+            // Ordinary pages go in one run to where the next large one could begin.
+            ulong step = page > _pageBytes ? page
+                : Environment.LargePageBytes.IsEmpty ? size - offset
+                : Math.Min(size - offset, Environment.LargePageBytes[^1] - (at.Value & (Environment.LargePageBytes[^1] - 1)));
+            int level = page > _pageBytes ? _tables.Geometry.LevelOfPage(page) : _tables.PageLevel;
+            if (!_tables.Mapper.TryMapRun(_tables.Root, at, new PhysicalAddress(physical + offset), step / page, level, _tables.Flags.Ioremap, log?.Entries))
             {
                 return false;
             }
 
-            offset = until;
+            offset += step;
         }
 
         return true;
     }
 
-    /// <summary>Whether no table of smaller pages stands where a large page would go.</summary>
-    private bool CanHoldLarge(VirtualAddress address, int level)
+    /// <summary>Whether a large page can stand at an address; a table of smaller, unmapped pages may have to go for it.</summary>
+    private bool CanHoldLarge(VirtualAddress address, int level, ActionLog? log)
     {
         (int reached, _, ulong entry) = _tables.Mapper.Find(_tables.Root, address);
-        return reached <= level && (entry & X86Entry.Present) == 0;
+        if (reached <= level)
+        {
+            return (entry & X86Entry.Present) == 0;
+        }
+
+        List<int> tables = [.. _tables.Walker.TablesUnder(_tables.Root, address, level).Select(table => (int)(table.Value >> 12))];
+        TableUnderLargePage rule = Environment.Setup.Is64Bit ? Environment.Uses.TableUnderLarge64 : Environment.Uses.TableUnderLarge32;
+        if (rule == TableUnderLargePage.Kept || tables.Exists(table => _pages.Frames.UseOf(table) != FrameUse.PageTable))
+        {
+            log?.Step($"a table of smaller pages stands at {address}: it stays, and smaller pages are used");
+            return false;
+        }
+
+        _tables.Mapper.TrySet(_tables.Root, address, level, 0, log?.Entries);
+        if (rule == TableUnderLargePage.Lost)
+        {
+            log?.Step($"an empty table of smaller pages stands at {address}: its entry is overwritten, and {tables.Count} pages of tables are lost");
+            return true;
+        }
+
+        _tables.FlushPage(address, cpu: null, "an entry no longer points to a table", log);
+        log?.Step($"an empty table of smaller pages stood at {address}: {tables.Count} pages of tables are freed");
+        foreach (int table in tables)
+        {
+            _pages.Free(new PageFrameNumber((ulong)table), order: 0);
+            log?.Frames.Add(new FrameMove(new PageFrameNumber((ulong)table), 0, _pages.ZoneOf(table)!.Kind.Name(), IsTaken: false, "page table"));
+        }
+
+        return true;
     }
 }

@@ -299,8 +299,10 @@ public sealed partial class VmallocMemory
         int level = _tables.Geometry.LevelOfPage(1UL << area.PageShift);
         for (int i = 0; i < area.FrameArray.Length; i++)
         {
-            if (!_tables.Mapper.TryMap(_tables.Root, new VirtualAddress(area.Start.Value + ((ulong)i << area.PageShift)),
-                new PhysicalAddress((ulong)area.FrameArray[i] << 12), level, flags, log?.Entries))
+            VirtualAddress at = new(area.Start.Value + ((ulong)i << area.PageShift));
+            PhysicalAddress first = new((ulong)area.FrameArray[i] << 12);
+            bool isLarge = CanHoldLarge(at, level, log);
+            if (!_tables.Mapper.TryMapRun(_tables.Root, at, first, isLarge ? 1 : 1UL << (area.PageShift - 12), isLarge ? level : _tables.PageLevel, flags, log?.Entries))
             {
                 return false;
             }

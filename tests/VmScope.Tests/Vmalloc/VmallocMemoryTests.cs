@@ -1,4 +1,5 @@
 using System.Text;
+using VmScope.Kernels;
 using VmScope.Machine;
 using VmScope.Paging;
 using VmScope.Physical;
@@ -129,6 +130,68 @@ public class VmallocMemoryTests
             Assert.NotNull(VmallocFailureParser.TryParse(message, 1));
         }
 
+        machine.CheckInvariants();
+    }
+
+    /// <summary>A device of 2 GiB and a bit: 1 GiB pages where the processor has them, then 2 MiB, then 4 KiB.</summary>
+    [Theory]
+    [InlineData("x86-64 3.10", true, "4K")]
+    [InlineData("x86-64 4.4", false, "2M 4K")]
+    [InlineData("x86-64 6.1", true, "1G 2M 4K")]
+    [InlineData("x86-64-5level 6.12", true, "1G 2M 4K")]
+    [InlineData("pae 6.1", true, "4K")]
+    public void A_large_device_is_mapped_with_the_largest_pages_there_are(string name, bool hasHugePages, string sizes)
+    {
+        MachineDescription description = Machines.Describe(name, 512 * Size.MiB);
+        CpuFacts cpu = description.Kernel.Cpu;
+        cpu = hasHugePages ? cpu with { Flags = cpu.Flags!.Add("pdpe1gb") } : cpu;
+        BootedMachine machine = ((BootOutcome.Booted)BootedMachine.Boot(new MachineDescription(description.Kernel with { Cpu = cpu }) { RamBytes = 512 * Size.MiB })).Machine;
+        bool is64Bit = machine.Is64Bit;
+        ulong physical = is64Bit ? 4 * Size.GiB : 0xf000_0000;
+        ulong size = is64Bit ? (2 * Size.GiB) + (4 * Size.MiB) + 8192 : 40960;
+        VirtualAddress at = machine.Ioremap(new PhysicalAddress(physical), size, "fb").Address!.Value;
+        List<string> found = [];
+        for (ulong offset = 0; offset < size;)
+        {
+            Translation translation = machine.Walk(new VirtualAddress(at.Value + offset)).Translation!.Value;
+            Assert.Equal(physical + offset, translation.Of(new VirtualAddress(at.Value + offset)).Value);
+            found.Add(translation.PageShift switch { 30 => "1G", 21 => "2M", _ => "4K" });
+            offset += 1UL << translation.PageShift;
+        }
+
+        Assert.Equal(sizes, string.Join(' ', found.Distinct()));
+        machine.CheckInvariants();
+        int tables = machine.Tables.Walker.Tables(machine.Tables.Root).Count();
+        Assert.True(machine.Iounmap(at).Succeeded);
+        Assert.Equal(tables, machine.Tables.Walker.Tables(machine.Tables.Root).Count());
+    }
+
+    /// <summary>A large page where ordinary ones were: their empty table is lost, freed, or in the way.</summary>
+    [Theory]
+    [InlineData("x86-64 4.4", 21, -1, 0)]
+    [InlineData("x86-64 6.1", 21, -1, 1)]
+    [InlineData("pae 4.4", 21, -1, 0)]
+    [InlineData("pae 6.1", 12, 0, 0)]
+    public void A_table_in_the_way_of_a_large_page_ends_as_in_its_time(string name, int pageShift, int tables, int freed)
+    {
+        BootedMachine machine = Machines.Boot(name, 512 * Size.MiB);
+        PhysicalAddress device = new(0xf000_0000);
+        VirtualAddress at = machine.Ioremap(device, 2 * Size.MiB, "fb").Address!.Value;
+        Assert.Equal(21, machine.Walk(at).Translation!.Value.PageShift);
+        machine.Iounmap(at);
+        machine.UnmapAliases();
+
+        // The same device a page further: ordinary pages, which need a table; then again in one piece.
+        VirtualAddress shifted = machine.Ioremap(new PhysicalAddress(device.Value + 4096), 2 * Size.MiB, "fb").Address!.Value;
+        Assert.Equal((at, 12), (shifted, machine.Walk(shifted).Translation!.Value.PageShift));
+        machine.Iounmap(shifted);
+        machine.UnmapAliases();
+        int before = machine.Tables.Walker.Tables(machine.Tables.Root).Count();
+        OperationReport again = machine.Ioremap(device, 2 * Size.MiB, "fb");
+        Assert.Equal(at, again.Address);
+        Assert.Equal(pageShift, machine.Walk(at).Translation!.Value.PageShift);
+        Assert.Equal(tables, machine.Tables.Walker.Tables(machine.Tables.Root).Count() - before);
+        Assert.Equal(freed, again.Log.Frames.Count(move => !move.IsTaken && move.What == "page table"));
         machine.CheckInvariants();
     }
 
