@@ -120,14 +120,8 @@ internal sealed unsafe partial class AreaIndex
                 return false;   // nothing aligned like this ends inside the address space
             }
 
-            block = EndOfWalk(pages, alignPages, length, from);
-            if (block == 0)
-            {
-                return false;
-            }
-
-            _ = HasRoom(block, pages, alignPages, from, out page);
-            return page + pages <= to;
+            block = EndOfWalk(pages, alignPages, length, from, out page);
+            return block != 0 && page + pages <= to;
         }
     }
 
@@ -166,7 +160,7 @@ internal sealed unsafe partial class AreaIndex
     }
 
     /// <summary>Finds the block that the walk for a padded length ends at, 0 for none, and moves in front of it.</summary>
-    private int EndOfWalk(long pages, long alignPages, long length, long from)
+    private int EndOfWalk(long pages, long alignPages, long length, long from, out long page)
     {
         unchecked
         {
@@ -174,45 +168,63 @@ internal sealed unsafe partial class AreaIndex
             bool onlyBottomIsLow = second == 0 || BlockAt(second)->Start > from;
             if (!onlyBottomIsLow || _bottomEnd < length || length >= LeafNode.Saturated)
             {
-                return EndOfAnyWalk(pages, alignPages, length, from);
+                return EndOfAnyWalk(pages, alignPages, length, from, out page);
             }
 
-            if (HasRoom(_bottom, pages, alignPages, from, out _))
+            if (HasRoom(_bottom, pages, alignPages, from, out page))
             {
                 MoveTo(0);
                 return _bottom;
             }
 
-            int high = (length >= _spotLeast && length <= _spotMost) || FindSpot(length) ? LeafNode.Blocks(_leaf)[_lane] : 0;
-            long highStart = high == 0 ? long.MaxValue : BlockAt(high)->Start;
-            int edge = _bottom;
-            int node = BlockAt(edge)->Parent;
-            while (node != 0 && BlockAt(node)->Start < highStart)
+            (int high, long highStart) = (0, long.MaxValue);
+            if ((length >= _spotLeast && length <= _spotMost) || FindSpot(length))
             {
-                if (HasRoom(node, pages, alignPages, from, out _))
-                {
-                    MoveTo(BlockAt(node)->Start);
-                    return node;
-                }
-
-                edge = node;
-                node = BlockAt(node)->Parent;
+                (high, highStart) = (LeafNode.Blocks(_leaf)[_lane], _spotPage);
             }
 
-            int chosen = high;
-            if (high != 0 && node != high)
+            // All blocks from here on start in the window, so the window's start plays no part.
+            long top = _topPage - 1;
+            int edge = _bottom;
+            int id = BlockAt(edge)->Parent;
+            while (id != 0)
             {
-                // The hole lies right of the highest edge node below it. Of its ancestors up to there the last is the lowest.
-                // Whether an ancestor is below the hole is a toss; so it is not branched on by itself.
-                for (node = BlockAt(high)->Parent; node != edge; node = BlockAt(node)->Parent)
+                BlockNode* node = BlockAt(id);
+                if (node->Start >= highStart)
                 {
-                    long start = BlockAt(node)->Start;
-                    long aligned = (Math.Max(start, from) + alignPages - 1) & -alignPages;
-                    if ((start < highStart) & (aligned + pages <= BlockAt(node)->End))
-                    {
-                        chosen = node;
-                    }
+                    break;
                 }
+
+                page = (node->Start + alignPages - 1) & -alignPages;
+                if (page + pages <= Math.Min(node->End, top))
+                {
+                    MoveTo(node->Start);
+                    return id;
+                }
+
+                edge = id;
+                id = node->Parent;
+            }
+
+            page = (highStart + alignPages - 1) & -alignPages;
+            if (high == 0 || id == high)
+            {
+                return high;
+            }
+
+            // The hole lies right of the highest edge node below it. Of its ancestors up to there the last is the lowest.
+            // Whether an ancestor is below the hole is a toss; so it is not branched on by itself.
+            int chosen = high;
+            for (id = BlockAt(high)->Parent; id != edge;)
+            {
+                BlockNode* node = BlockAt(id);
+                long aligned = (node->Start + alignPages - 1) & -alignPages;
+                if ((node->Start < highStart) & (aligned + pages <= node->End))
+                {
+                    (chosen, page) = (id, aligned);
+                }
+
+                id = node->Parent;
             }
 
             if (chosen != high)
@@ -224,7 +236,7 @@ internal sealed unsafe partial class AreaIndex
         }
     }
 
-    private int EndOfAnyWalk(long pages, long alignPages, long length, long from)
+    private int EndOfAnyWalk(long pages, long alignPages, long length, long from, out long page)
     {
         unchecked
         {
@@ -249,7 +261,7 @@ internal sealed unsafe partial class AreaIndex
                     continue;
                 }
 
-                if (HasRoom(node, pages, alignPages, from, out _))
+                if (HasRoom(node, pages, alignPages, from, out page))
                 {
                     return Chosen(node);
                 }
@@ -267,7 +279,7 @@ internal sealed unsafe partial class AreaIndex
 
             for (node = BlockAt(deadEnd)->Parent; node != 0; node = BlockAt(node)->Parent)
             {
-                if (HasRoom(node, pages, alignPages, from, out _))
+                if (HasRoom(node, pages, alignPages, from, out page))
                 {
                     return Chosen(node);
                 }
@@ -287,7 +299,7 @@ internal sealed unsafe partial class AreaIndex
             while (BlockAt(node)->Start != highStart)
             {
                 bool below = BlockAt(node)->Start < highStart;
-                if (below && HasRoom(node, pages, alignPages, from, out _))
+                if (below && HasRoom(node, pages, alignPages, from, out page))
                 {
                     break;
                 }
@@ -295,6 +307,7 @@ internal sealed unsafe partial class AreaIndex
                 node = below ? BlockAt(node)->Right : BlockAt(node)->Left;
             }
 
+            _ = HasRoom(node, pages, alignPages, from, out page);
             return Chosen(node);
         }
     }
