@@ -121,16 +121,17 @@ internal sealed unsafe class BlockShapeTree
 
     /// <summary>Adds a block directly before (0) or behind (1) another: there, or else where the next one has room.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private int InsertBeside(long start, long end, int neighbour, int side)
+    private int InsertBeside(long start, long end, nint neighbour, nint side)
     {
-        int node = Link(neighbour, side);
+        byte* memory = Memory;
+        nint node = Link(memory, neighbour, side);
         if (node == 0)
         {
             return Insert(start, end, neighbour, side);
         }
 
         side ^= 1;
-        for (int next = node; next != 0; next = Link(node, side))
+        for (nint next = node; next != 0; next = Link(memory, node, side))
         {
             node = next;
         }
@@ -139,21 +140,28 @@ internal sealed unsafe class BlockShapeTree
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private int Insert(long start, long end, int parent, int side)
+    private int Insert(long start, long end, nint parent, nint side)
     {
         unchecked
         {
             int id = _arena.Take();
-            *At(id) = new() { Start = start, End = end, Parent = parent };
+            byte* memory = Memory;
+            BlockNode* node = At(memory, id);
+            node->Start = start;
+            node->End = end;
+            node->Left = 0;
+            node->Right = 0;
+            node->Parent = (int)parent;
+            node->IsBlack = 0;
             Count++;
-            Link(parent, side) = id;
-            if (At(parent)->IsBlack == 0)
+            Link(memory, parent, side) = id;
+            if (At(memory, parent)->IsBlack == 0)
             {
                 BalanceAfterInsert(id);
             }
             else if (parent == 0)
             {
-                At(id)->IsBlack = 1;
+                node->IsBlack = 1;
             }
 
             return id;
@@ -163,29 +171,29 @@ internal sealed unsafe class BlockShapeTree
     /// <summary>The block with the greatest start not above the page; 0 if there is none.</summary>
     internal int AtOrBelow(long page)
     {
-        int best = 0;
-        for (int node = Root; node != 0;)
+        nint best = 0;
+        for (nint node = Root; node != 0;)
         {
-            bool below = At(node)->Start <= page;
+            bool below = At(Memory, node)->Start <= page;
             best = below ? node : best;
-            node = Link(node, below ? 1 : 0);
+            node = Link(Memory, node, below ? 1 : 0);
         }
 
-        return best;
+        return (int)best;
     }
 
     /// <summary>The block with the smallest start above the page; 0 if there is none.</summary>
     internal int Above(long page)
     {
-        int best = 0;
-        for (int node = Root; node != 0;)
+        nint best = 0;
+        for (nint node = Root; node != 0;)
         {
-            bool above = At(node)->Start > page;
+            bool above = At(Memory, node)->Start > page;
             best = above ? node : best;
-            node = Link(node, above ? 0 : 1);
+            node = Link(Memory, node, above ? 0 : 1);
         }
 
-        return best;
+        return (int)best;
     }
 
     /// <summary>Takes a block out, rebalances, and frees its id.</summary>
@@ -193,138 +201,150 @@ internal sealed unsafe class BlockShapeTree
     {
         unchecked
         {
-            BlockNode* erased = At(id);
-            (int left, int right, int parent) = (erased->Left, erased->Right, erased->Parent);
-            int side = SideOf(id, parent);
-            int hollow;   // where a black node is missing below afterwards
+            byte* memory = Memory;
+            BlockNode* erased = At(memory, id);
+            (nint left, nint right, nint parent) = (erased->Left, erased->Right, erased->Parent);
+            int isBlack = erased->IsBlack;
+            nint side = SideOf(memory, id, parent);
+            nint hollow = 0;   // where a black node is missing below afterwards
             if (left == 0 || right == 0)
             {
-                int child = left | right;
-                Link(parent, side) = child;
-                At(child)->Parent = parent;
-                At(child)->IsBlack |= erased->IsBlack;   // a child on its own is red, and takes the colour; none is black
-                hollow = child == 0 && erased->IsBlack != 0 ? parent : 0;
+                // A child on its own is red and takes the colour.
+                nint child = left | right;
+                Link(memory, parent, side) = (int)child;
+                At(memory, child)->Parent = (int)parent;
+                At(memory, child)->IsBlack |= isBlack;
+                hollow = child == 0 && isBlack != 0 ? parent : 0;
             }
             else
             {
-                int heir = right;
-                int above = right;   // the parent of the gap that the heir leaves behind
-                int gapSide = 1;
-                for (int next = At(heir)->Left; next != 0; next = At(heir)->Left)
+                nint heir = right;
+                nint above = 0;   // the parent of the gap that the heir leaves behind
+                for (nint next = At(memory, heir)->Left; next != 0; next = At(memory, heir)->Left)
                 {
                     above = heir;
                     heir = next;
-                    gapSide = 0;
                 }
 
-                BlockNode* node = At(heir);
-                int orphan = node->Right;
-                if (gapSide == 0)
+                BlockNode* node = At(memory, heir);
+                nint orphan = node->Right;
+                if (above != 0)
                 {
-                    At(above)->Left = orphan;
-                    node->Right = right;
-                    At(right)->Parent = heir;
+                    At(memory, above)->Left = (int)orphan;
+                    node->Right = (int)right;
+                    At(memory, right)->Parent = (int)heir;
                 }
                 else
                 {
                     above = heir;
                 }
 
-                At(orphan)->Parent = above;
                 hollow = orphan == 0 && node->IsBlack != 0 ? above : 0;
-                At(orphan)->IsBlack = 1;
-                node->Left = left;
-                At(left)->Parent = heir;
-                Link(parent, side) = heir;
-                (node->Parent, node->IsBlack) = (parent, erased->IsBlack);
+                At(memory, orphan)->Parent = (int)above;
+                At(memory, orphan)->IsBlack = 1;
+                node->Left = (int)left;
+                At(memory, left)->Parent = (int)heir;
+                node->Parent = (int)parent;
+                node->IsBlack = isBlack;
+                Link(memory, parent, side) = (int)heir;
             }
 
             Count--;
             _arena.Return(id);
             if (hollow != 0)
             {
-                BalanceAfterErase(hollow);
+                BalanceAfterErase(memory, hollow);
             }
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static BlockNode* At(byte* memory, nint id) => unchecked((BlockNode*)(memory + id));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static ref int Link(byte* memory, nint id, nint side) => ref unchecked(((int*)(memory + id))[FirstLink + side]);
+
     /// <summary>Which child of its parent a node is: 0 left, 1 right. The root is the right one of 0.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private int SideOf(int id, int parent) => At(parent)->Left == id ? 0 : 1;
+    private static nint SideOf(byte* memory, nint id, nint parent) => At(memory, parent)->Left == id ? 0 : 1;
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private ref int Link(int id, int side) => ref unchecked(((int*)(Memory + id))[FirstLink + side]);
-
-    private void BalanceAfterInsert(int node)
+    private void BalanceAfterInsert(nint node)
     {
         unchecked
         {
+            byte* memory = Memory;
             while (true)
             {
-                int parent = At(node)->Parent;
-                if (At(parent)->IsBlack != 0)
+                nint parent = At(memory, node)->Parent;
+                if (At(memory, parent)->IsBlack != 0)
                 {
-                    At(node)->IsBlack |= parent == 0 ? 1 : 0;
+                    At(memory, node)->IsBlack |= parent == 0 ? 1 : 0;
                     return;
                 }
 
-                int grandparent = At(parent)->Parent;
-                int side = SideOf(parent, grandparent);
-                int uncle = Link(grandparent, side ^ 1);
-                if (At(uncle)->IsBlack == 0)
+                nint grandparent = At(memory, parent)->Parent;
+                nint left = At(memory, grandparent)->Left;
+                nint uncle = left ^ parent ^ At(memory, grandparent)->Right;   // does not wait for the side
+                nint side = left == parent ? 0 : 1;
+                if (At(memory, uncle)->IsBlack == 0)
                 {
-                    (At(uncle)->IsBlack, At(parent)->IsBlack, At(grandparent)->IsBlack) = (1, 1, 0);
+                    At(memory, uncle)->IsBlack = 1;
+                    At(memory, parent)->IsBlack = 1;
+                    At(memory, grandparent)->IsBlack = 0;
                     node = grandparent;
                     continue;
                 }
 
-                if (Link(parent, side ^ 1) == node)
+                if (Link(memory, parent, side ^ 1) == node)
                 {
-                    TurnOverBoth(node, parent, grandparent, side);
+                    TurnOverBoth(memory, node, parent, grandparent, side);
                     parent = node;
                 }
                 else
                 {
-                    TurnOver(parent, grandparent, side);
+                    TurnOver(memory, parent, grandparent, side);
                 }
 
-                (At(parent)->IsBlack, At(grandparent)->IsBlack) = (1, 0);
+                At(memory, parent)->IsBlack = 1;
+                At(memory, grandparent)->IsBlack = 0;
                 return;
             }
         }
     }
 
-    private void BalanceAfterErase(int parent)
+    private static void BalanceAfterErase(byte* memory, nint parent)
     {
         unchecked
         {
-            int node = 0;
+            nint node = 0;
             while (true)
             {
-                int side = At(parent)->Right == node ? 0 : 1;   // where the sibling is
-                int sibling = Link(parent, side);
-                if (At(sibling)->IsBlack == 0)
+                nint right = At(memory, parent)->Right;
+                nint side = right == node ? 0 : 1;   // where the sibling is
+                nint sibling = right ^ node ^ At(memory, parent)->Left;
+                if (At(memory, sibling)->IsBlack == 0)
                 {
-                    TurnOver(sibling, parent, side);
-                    (At(sibling)->IsBlack, At(parent)->IsBlack) = (1, 0);
-                    sibling = Link(parent, side);
+                    TurnOver(memory, sibling, parent, side);
+                    At(memory, sibling)->IsBlack = 1;
+                    At(memory, parent)->IsBlack = 0;
+                    sibling = Link(memory, parent, side);
                 }
 
-                int outer = Link(sibling, side);
-                if (At(outer)->IsBlack != 0)
+                nint outer = Link(memory, sibling, side);
+                if (At(memory, outer)->IsBlack != 0)
                 {
-                    int inner = Link(sibling, side ^ 1);
-                    if (At(inner)->IsBlack != 0)
+                    nint inner = Link(memory, sibling, side ^ 1);
+                    if (At(memory, inner)->IsBlack != 0)
                     {
-                        At(sibling)->IsBlack = 0;
-                        if (At(parent)->IsBlack == 0)
+                        At(memory, sibling)->IsBlack = 0;
+                        if (At(memory, parent)->IsBlack == 0)
                         {
-                            At(parent)->IsBlack = 1;
+                            At(memory, parent)->IsBlack = 1;
                             return;
                         }
 
                         node = parent;
-                        parent = At(node)->Parent;
+                        parent = At(memory, node)->Parent;
                         if (parent == 0)
                         {
                             return;
@@ -333,13 +353,15 @@ internal sealed unsafe class BlockShapeTree
                         continue;
                     }
 
-                    TurnOver(inner, sibling, side ^ 1);
-                    (outer, sibling) = (sibling, inner);
+                    TurnOver(memory, inner, sibling, side ^ 1);
+                    outer = sibling;
+                    sibling = inner;
                 }
 
-                TurnOver(sibling, parent, side);
-                At(sibling)->IsBlack = At(parent)->IsBlack;
-                (At(parent)->IsBlack, At(outer)->IsBlack) = (1, 1);
+                TurnOver(memory, sibling, parent, side);
+                At(memory, sibling)->IsBlack = At(memory, parent)->IsBlack;
+                At(memory, parent)->IsBlack = 1;
+                At(memory, outer)->IsBlack = 1;
                 return;
             }
         }
@@ -347,34 +369,40 @@ internal sealed unsafe class BlockShapeTree
 
     /// <summary>Turns a node over its parent, of which it is the child on a side; colours stay.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void TurnOver(int node, int parent, int side)
+    private static void TurnOver(byte* memory, nint node, nint parent, nint side)
     {
-        int middle = Link(node, side ^ 1);
-        int above = At(parent)->Parent;
-        Link(above, SideOf(parent, above)) = node;
-        At(node)->Parent = above;
-        Link(parent, side) = middle;
-        At(middle)->Parent = parent;
-        Link(node, side ^ 1) = parent;
-        At(parent)->Parent = node;
+        unchecked
+        {
+            nint middle = Link(memory, node, side ^ 1);
+            nint above = At(memory, parent)->Parent;
+            Link(memory, above, SideOf(memory, parent, above)) = (int)node;
+            At(memory, node)->Parent = (int)above;
+            Link(memory, parent, side) = (int)middle;
+            At(memory, middle)->Parent = (int)parent;
+            Link(memory, node, side ^ 1) = (int)parent;
+            At(memory, parent)->Parent = (int)node;
+        }
     }
 
     /// <summary>Turns an inner grandchild over its parent and then over its grandparent: loads first, then stores.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void TurnOverBoth(int node, int parent, int grandparent, int side)
+    private static void TurnOverBoth(byte* memory, nint node, nint parent, nint grandparent, nint side)
     {
-        int toParent = Link(node, side);
-        int toGrandparent = Link(node, side ^ 1);
-        int above = At(grandparent)->Parent;
-        Link(above, SideOf(grandparent, above)) = node;
-        At(node)->Parent = above;
-        Link(parent, side ^ 1) = toParent;
-        At(toParent)->Parent = parent;
-        Link(grandparent, side) = toGrandparent;
-        At(toGrandparent)->Parent = grandparent;
-        Link(node, side) = parent;
-        Link(node, side ^ 1) = grandparent;
-        At(parent)->Parent = node;
-        At(grandparent)->Parent = node;
+        unchecked
+        {
+            nint toParent = Link(memory, node, side);
+            nint toGrandparent = Link(memory, node, side ^ 1);
+            nint above = At(memory, grandparent)->Parent;
+            Link(memory, above, SideOf(memory, grandparent, above)) = (int)node;
+            At(memory, node)->Parent = (int)above;
+            Link(memory, parent, side ^ 1) = (int)toParent;
+            At(memory, toParent)->Parent = (int)parent;
+            Link(memory, grandparent, side) = (int)toGrandparent;
+            At(memory, toGrandparent)->Parent = (int)grandparent;
+            Link(memory, node, side) = (int)parent;
+            Link(memory, node, side ^ 1) = (int)grandparent;
+            At(memory, parent)->Parent = (int)node;
+            At(memory, grandparent)->Parent = (int)node;
+        }
     }
 }
