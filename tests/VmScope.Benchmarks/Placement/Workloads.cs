@@ -219,7 +219,9 @@ internal sealed class Churn(int live, bool tight, bool aligned)
 {
     private ulong[] _live = [];
 
-    internal override int Units => live >= 1_000_000 ? 200_000 : live >= 100_000 ? 100_000 : 20_000;
+    // A piece is several times the number of areas, so that refilling the cache after the other peer's piece is a small
+    // part of it; at a million areas neither peer fits a cache anyway.
+    internal override int Units => Math.Clamp(4 * live, 20_000, 400_000);
 
     internal override int WarmUnits => live >= 1_000_000 ? 2 * live : Math.Max(60_000, 4 * live);
 
@@ -287,9 +289,9 @@ internal sealed class Lookup(int live) : Workload($"lookup {(live >= 1_000_000 ?
 {
     private ulong[] _live = [];
 
-    internal override int Units => 100_000;
+    internal override int Units => live >= 1_000_000 ? 400_000 : 1_000_000;   // see the churn
 
-    internal override int WarmUnits => 300_000;
+    internal override int WarmUnits => Units;
 
     internal override void Prepare<TPeer>(TPeer peer)
     {
