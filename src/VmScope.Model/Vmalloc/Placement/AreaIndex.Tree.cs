@@ -8,7 +8,7 @@ internal sealed unsafe partial class AreaIndex
 {
     private const int FewEntries = 12;      // a node with fewer looks for a neighbour to join,
     private const int JoinedEntries = 26;   // if together they leave some room
-    private const int AppendSplit = 28;     // a sequential fill leaves nodes this full behind
+    private const int AppendSplit = 31;     // a sequential fill leaves nodes this full behind
 
     private SlotArena _leaves = null!;
     private SlotArena _inner = null!;
