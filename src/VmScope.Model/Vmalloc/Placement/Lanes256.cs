@@ -30,18 +30,7 @@ internal static unsafe class Lanes256
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal static int CountUpTo(int* lanes, int value)
-    {
-        unchecked
-        {
-            Vector256<int> limit = Vector256.Create(value);
-            uint mask0 = Vector256.GreaterThan(Vector256.LoadAligned(lanes), limit).ExtractMostSignificantBits();
-            uint mask1 = Vector256.GreaterThan(Vector256.LoadAligned(lanes + 8), limit).ExtractMostSignificantBits();
-            uint mask2 = Vector256.GreaterThan(Vector256.LoadAligned(lanes + 16), limit).ExtractMostSignificantBits();
-            uint mask3 = Vector256.GreaterThan(Vector256.LoadAligned(lanes + 24), limit).ExtractMostSignificantBits();
-            return BitOperations.TrailingZeroCount(mask0 | (mask1 << 8) | (mask2 << 16) | (mask3 << 24));
-        }
-    }
+    internal static int CountUpTo(ushort* lanes, int value) => unchecked(BitOperations.TrailingZeroCount(AtLeast(lanes, value + 1)));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static uint AtLeast(ushort* lanes, int value)
@@ -77,9 +66,9 @@ internal static unsafe class Lanes256
         unchecked
         {
             Close(LeafNode.Offsets(leaf), lane, LeafNode.Unused);
-            Close(LeafNode.Sizes(leaf), lane);
-            Close(LeafNode.Holes(leaf), lane);
-            Close(LeafNode.Blocks(leaf), lane, 0);
+            Close(LeafNode.Sizes(leaf), lane, 0);
+            Close(LeafNode.Holes(leaf), lane, 0);
+            Close(LeafNode.Blocks(leaf), lane);
             if (lane >= 0)
             {
                 LeafNode.Holes(leaf)[lane] = (ushort)holeBefore;
@@ -125,7 +114,7 @@ internal static unsafe class Lanes256
 
     // Lanes behind the one after the given move down. What is read behind the last lane is not kept.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Close(int* lanes, int lane, int unused)
+    private static void Close(int* lanes, int lane)
     {
         unchecked
         {
@@ -136,12 +125,12 @@ internal static unsafe class Lanes256
                 Vector256.ConditionalSelect(moves, Vector256.Load(lanes + at + 1), Vector256.LoadAligned(lanes + at)).StoreAligned(lanes + at);
             }
 
-            lanes[LeafNode.Lanes - 1] = unused;
+            lanes[LeafNode.Lanes - 1] = 0;
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Close(ushort* words, int lane)
+    private static void Close(ushort* words, int lane, int unused)
     {
         unchecked
         {
@@ -153,7 +142,7 @@ internal static unsafe class Lanes256
                 Vector256.ConditionalSelect(moves, Vector256.Load(lanes + at + 1), Vector256.LoadAligned(lanes + at)).StoreAligned(lanes + at);
             }
 
-            lanes[LeafNode.Lanes - 1] = 0;
+            lanes[LeafNode.Lanes - 1] = (short)unused;
         }
     }
 }

@@ -30,14 +30,12 @@ internal static unsafe class Lanes512
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal static int CountUpTo(int* lanes, int value)
+    internal static int CountUpTo(ushort* lanes, int value)
     {
         unchecked
         {
-            Vector512<int> limit = Vector512.Create(value);
-            uint low = (uint)Vector512.GreaterThan(Vector512.LoadAligned(lanes), limit).ExtractMostSignificantBits();
-            uint high = (uint)Vector512.GreaterThan(Vector512.LoadAligned(lanes + 16), limit).ExtractMostSignificantBits();
-            return BitOperations.TrailingZeroCount(low | (high << 16));
+            Vector512<ushort> limit = Vector512.Create((ushort)value);
+            return BitOperations.TrailingZeroCount((uint)Vector512.GreaterThan(Vector512.LoadAligned(lanes), limit).ExtractMostSignificantBits());
         }
     }
 
@@ -92,18 +90,11 @@ internal static unsafe class Lanes512
             Vector512<int> fromLow = Vector512.ConditionalSelect(Vector512.GreaterThan(low, before), low - Vector512<int>.One, low);
             Vector512<int> fromHigh = Vector512.ConditionalSelect(Vector512.GreaterThan(high, before), high - Vector512<int>.One, high);
 
-            int* offsets = LeafNode.Offsets(leaf);
-            Vector512<int> value = Vector512.Create(offset);
-            Vector512<int> v0 = Vector512.LoadAligned(offsets);
-            Vector512<int> v1 = Vector512.LoadAligned(offsets + 16);
-            Vector512.ConditionalSelect(Vector512.Equals(low, at), value, Avx512F.PermuteVar16x32(v0, fromLow)).StoreAligned(offsets);
-            Vector512.ConditionalSelect(Vector512.Equals(high, at), value, Avx512F.PermuteVar16x32x2(v0, fromHigh, v1)).StoreAligned(offsets + 16);
-
             int* blocks = LeafNode.Blocks(leaf);
-            value = Vector512.Create(block);
+            Vector512<int> value = Vector512.Create(block);
             Vector512<int> valueBefore = Vector512.Create(blockBefore);
-            v0 = Vector512.LoadAligned(blocks);
-            v1 = Vector512.LoadAligned(blocks + 16);
+            Vector512<int> v0 = Vector512.LoadAligned(blocks);
+            Vector512<int> v1 = Vector512.LoadAligned(blocks + 16);
             Vector512<int> n0 = Vector512.ConditionalSelect(Vector512.Equals(low, at), value, Avx512F.PermuteVar16x32(v0, fromLow));
             Vector512<int> n1 = Vector512.ConditionalSelect(Vector512.Equals(high, at), value, Avx512F.PermuteVar16x32x2(v0, fromHigh, v1));
             Vector512.ConditionalSelect(Vector512.Equals(low, before), valueBefore, n0).StoreAligned(blocks);
@@ -113,8 +104,11 @@ internal static unsafe class Lanes512
             Vector512<short> wordBefore = Vector512.Create((short)lane);
             Vector512<short> wordAt = Vector512.Create((short)(lane + 1));
             Vector512<short> from = Vector512.ConditionalSelect(Vector512.GreaterThan(words, wordBefore), words - Vector512<short>.One, words);
+            short* offsets = (short*)LeafNode.Offsets(leaf);
             short* sizes = (short*)LeafNode.Sizes(leaf);
             short* holes = (short*)LeafNode.Holes(leaf);
+            Vector512<short> newOffsets = Avx512BW.PermuteVar32x16(Vector512.LoadAligned(offsets), from);
+            Vector512.ConditionalSelect(Vector512.Equals(words, wordAt), Vector512.Create((short)offset), newOffsets).StoreAligned(offsets);
             Vector512<short> newSizes = Avx512BW.PermuteVar32x16(Vector512.LoadAligned(sizes), from);
             Vector512<short> newHoles = Avx512BW.PermuteVar32x16(Vector512.LoadAligned(holes), from);
             newHoles = Vector512.ConditionalSelect(Vector512.Equals(words, wordAt), Vector512.Create((short)hole), newHoles);
@@ -134,16 +128,10 @@ internal static unsafe class Lanes512
             Vector512<int> fromLow = Vector512.ConditionalSelect(Vector512.GreaterThan(low, before), low + Vector512<int>.One, low);
             Vector512<int> fromHigh = Vector512.ConditionalSelect(Vector512.GreaterThan(high, before), low + Vector512<int>.One, low);
 
-            int* offsets = LeafNode.Offsets(leaf);
-            Vector512<int> v0 = Vector512.LoadAligned(offsets);
-            Vector512<int> v1 = Vector512.LoadAligned(offsets + 16);
-            Avx512F.PermuteVar16x32x2(v0, fromLow, v1).StoreAligned(offsets);
-            Avx512F.PermuteVar16x32x2(v1, fromHigh, Vector512.Create(LeafNode.Unused)).StoreAligned(offsets + 16);
-
             int* blocks = LeafNode.Blocks(leaf);
             Vector512<int> valueBefore = Vector512.Create(blockBefore);
-            v0 = Vector512.LoadAligned(blocks);
-            v1 = Vector512.LoadAligned(blocks + 16);
+            Vector512<int> v0 = Vector512.LoadAligned(blocks);
+            Vector512<int> v1 = Vector512.LoadAligned(blocks + 16);
             Vector512<int> n0 = Avx512F.PermuteVar16x32x2(v0, fromLow, v1);
             Vector512<int> n1 = Avx512F.PermuteVar16x32x2(v1, fromHigh, Vector512<int>.Zero);
             Vector512.ConditionalSelect(Vector512.Equals(low, before), valueBefore, n0).StoreAligned(blocks);
@@ -152,8 +140,10 @@ internal static unsafe class Lanes512
             Vector512<short> words = Vector512<short>.Indices;
             Vector512<short> wordBefore = Vector512.Create((short)lane);
             Vector512<short> from = Vector512.ConditionalSelect(Vector512.GreaterThan(words, wordBefore), words + Vector512<short>.One, words);
+            short* offsets = (short*)LeafNode.Offsets(leaf);
             short* sizes = (short*)LeafNode.Sizes(leaf);
             short* holes = (short*)LeafNode.Holes(leaf);
+            Avx512BW.PermuteVar32x16x2(Vector512.LoadAligned(offsets), from, Vector512<short>.AllBitsSet).StoreAligned(offsets);
             Vector512<short> newHoles = Avx512BW.PermuteVar32x16x2(Vector512.LoadAligned(holes), from, Vector512<short>.Zero);
             Vector512.ConditionalSelect(Vector512.Equals(words, wordBefore), Vector512.Create((short)holeBefore), newHoles).StoreAligned(holes);
             Avx512BW.PermuteVar32x16x2(Vector512.LoadAligned(sizes), from, Vector512<short>.Zero).StoreAligned(sizes);

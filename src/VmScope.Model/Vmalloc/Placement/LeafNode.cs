@@ -7,28 +7,29 @@ namespace VmScope.Vmalloc;
 /// <summary>A leaf of <see cref="AreaIndex"/>: 32 areas as parallel arrays, made to be compared all at once.</summary>
 /// <remarks>
 /// <code>
-/// byte   0  offset  int32  x 32   first page of the area, counted from the first area of the leaf
-///      128  size    uint16 x 32   pages of the area
-///      192  hole    uint16 x 32   pages of the hole behind it
-///      256  block   int32  x 32   id of that hole
+/// byte   0  offset  uint16 x 32   first page of the area, counted from the first area of the leaf
+///       64  size    uint16 x 32   pages of the area
+///      128  hole    uint16 x 32   pages of the hole behind it
+///      192  block   int32  x 32   id of that hole
 /// </code>
-/// Six cache lines: a look-up reads three of them, a change all. Where the leaf begins stands in its parent. Areas fill
-/// the lanes from 0 on. Unused lanes hold <see cref="Unused"/> as their offset and zeros, so no search needs a count.
+/// Five cache lines: a look-up reads two of them, a change all. Where the leaf begins stands in its parent; areas farther
+/// from there than an offset holds are in another leaf. Areas fill the lanes from 0 on. Unused lanes hold
+/// <see cref="Unused"/> as their offset and zeros, so no search needs a count.
 /// Page counts stop at <see cref="Saturated"/>, which means "this or more". Leaves begin at multiples of 64 bytes.
 /// </remarks>
 internal static unsafe class LeafNode
 {
     internal const int Lanes = 32;
-    internal const int Bytes = 384;
-    internal const int Unused = int.MaxValue;
+    internal const int Bytes = 320;
+    internal const int Unused = ushort.MaxValue;
     internal const int Saturated = ushort.MaxValue;
 
-    private const int SizeOffset = 128;
-    private const int HoleOffset = 192;
-    private const int BlockOffset = 256;
+    private const int SizeOffset = 64;
+    private const int HoleOffset = 128;
+    private const int BlockOffset = 192;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal static int* Offsets(byte* leaf) => (int*)leaf;
+    internal static ushort* Offsets(byte* leaf) => (ushort*)leaf;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static ushort* Sizes(byte* leaf) => unchecked((ushort*)(leaf + SizeOffset));
@@ -43,7 +44,7 @@ internal static unsafe class LeafNode
     /// <summary>Makes every lane unused.</summary>
     internal static void Clear(byte* leaf)
     {
-        new Span<int>(Offsets(leaf), Lanes).Fill(Unused);
+        new Span<ushort>(Offsets(leaf), Lanes).Fill(Unused);
         new Span<byte>(leaf + SizeOffset, Bytes - SizeOffset).Clear();
     }
 
@@ -75,7 +76,6 @@ internal static unsafe class LeafNode
             unchecked
             {
                 Sse.Prefetch0(leaf);
-                Sse.Prefetch0(leaf + 64);
                 Sse.Prefetch0(leaf + SizeOffset);
                 Sse.Prefetch0(leaf + HoleOffset);
                 Sse.Prefetch0(leaf + BlockOffset);
@@ -93,7 +93,7 @@ internal static unsafe class LeafNode
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static int CountAtOrBelow(byte* leaf, long offset)
     {
-        int limit = unchecked((int)Math.Min(offset, Unused - 1));
+        ushort limit = unchecked((ushort)Math.Min(offset, Unused - 1));
         return Lanes512.IsSupported ? Lanes512.CountUpTo(Offsets(leaf), limit)
             : Lanes256.IsSupported ? Lanes256.CountUpTo(Offsets(leaf), limit)
             : PlainLanes.CountUpTo(Offsets(leaf), limit);
@@ -174,11 +174,11 @@ internal static unsafe class LeafNode
     {
         unchecked
         {
-            Vector128<int> unused = Vector128.Create(Unused);
-            for (int lane = 0; lane < Lanes; lane += 4)
+            Vector128<ushort> unused = Vector128.Create((ushort)Unused);
+            for (int lane = 0; lane < Lanes; lane += 8)
             {
-                Vector128<int> offsets = Vector128.LoadAligned(Offsets(leaf) + lane);
-                Vector128.ConditionalSelect(Vector128.Equals(offsets, unused), unused, offsets - Vector128.Create(pages)).StoreAligned(Offsets(leaf) + lane);
+                Vector128<ushort> offsets = Vector128.LoadAligned(Offsets(leaf) + lane);
+                Vector128.ConditionalSelect(Vector128.Equals(offsets, unused), unused, offsets - Vector128.Create((ushort)pages)).StoreAligned(Offsets(leaf) + lane);
             }
         }
     }
@@ -191,10 +191,10 @@ internal static unsafe class LeafNode
     {
         for (int lane = 0; lane < count; lane++)
         {
-            Offsets(to)[toLane + lane] = Offsets(from)[fromLane + lane] - pagesHigher;
+            Offsets(to)[toLane + lane] = (ushort)(Offsets(from)[fromLane + lane] - pagesHigher);
         }
 
-        new Span<int>(Offsets(from) + fromLane, count).Fill(Unused);
+        new Span<ushort>(Offsets(from) + fromLane, count).Fill(Unused);
         MoveLanes(Sizes(from) + fromLane, Sizes(to) + toLane, count);
         MoveLanes(Holes(from) + fromLane, Holes(to) + toLane, count);
         MoveLanes(Blocks(from) + fromLane, Blocks(to) + toLane, count);

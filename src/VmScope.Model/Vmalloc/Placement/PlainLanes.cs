@@ -58,7 +58,7 @@ internal static unsafe class PlainLanes
     {
         unchecked
         {
-            Insert(LeafNode.Offsets(leaf), lane + 1, offset);
+            Insert(LeafNode.Offsets(leaf), lane + 1, (ushort)offset);
             Insert(LeafNode.Sizes(leaf), lane + 1, (ushort)size);
             Insert(LeafNode.Holes(leaf), lane + 1, (ushort)hole);
             Insert(LeafNode.Blocks(leaf), lane + 1, block);
@@ -71,7 +71,7 @@ internal static unsafe class PlainLanes
     {
         unchecked
         {
-            Remove(LeafNode.Offsets(leaf), lane + 1, LeafNode.Unused);
+            Remove(LeafNode.Offsets(leaf), lane + 1, (ushort)LeafNode.Unused);
             Remove(LeafNode.Sizes(leaf), lane + 1, (ushort)0);
             Remove(LeafNode.Holes(leaf), lane + 1, (ushort)0);
             Remove(LeafNode.Blocks(leaf), lane + 1, 0);
