@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using VmScope.Machine;
 
 namespace VmScope.Lab;
 
@@ -62,6 +63,10 @@ internal static class LabCommands
         new("fill", "memory", "ADDRESS BYTES VALUE [cpu=N]", "writes the same byte many times", call => call.Session.Fill(call)),
         new("copy", "memory", "FROM TO BYTES [cpu=N]", "copies bytes", call => call.Session.Copy(call)),
         new("execute", "memory", "ADDRESS [cpu=N]", "tries to fetch an instruction", call => call.Session.Do(call, (machine, cpu) => machine.Execute(call.Address("an address"), cpu))),
+        new("set_memory_ro", "memory", "ADDRESS PAGES", "makes pages read-only, here and in the direct map", call => call.Session.SetMemory(call, PageRight.ReadOnly)),
+        new("set_memory_rw", "memory", "ADDRESS PAGES", "makes them writable again", call => call.Session.SetMemory(call, PageRight.Writable)),
+        new("set_memory_x", "memory", "ADDRESS PAGES", "allows to execute them", call => call.Session.SetMemory(call, PageRight.Executable)),
+        new("set_memory_nx", "memory", "ADDRESS PAGES", "forbids it", call => call.Session.SetMemory(call, PageRight.NotExecutable)),
         new("translate", "memory", "ADDRESS [cpu=N]", "tells the physical address, through the CPU's TLB", call => call.Session.Translate(call)),
         new("walk", "memory", "ADDRESS [cpu=N]", "walks the page tables step by step, the TLB aside", call => call.Session.Walk(call)),
 

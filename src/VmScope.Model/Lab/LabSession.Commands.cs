@@ -176,6 +176,15 @@ public sealed partial class LabSession
         return isRam ? machine.MapRam(frames, caller, cpu) : machine.Vmap(frames, caller, cpu);
     });
 
+    internal LabValue? SetMemory(LabCall call, PageRight right) => Do(call, (machine, _) =>
+    {
+        VirtualAddress address = call.Address("an address");
+        ulong pages = call.Number("the number of pages");
+        return pages is 0 or > 1 << 22
+            ? throw call.At.Error($"{pages} pages: 1 to {1 << 22} can be changed at once")
+            : machine.SetMemory(right, address, (int)pages);
+    });
+
     internal LabValue? AllocatePages(LabCall call) => Do(call, (machine, cpu) =>
     {
         ZoneKind zone = call.OneOf("highmem", "normal", "dma32", "dma") switch

@@ -118,7 +118,8 @@ internal sealed record BootPlan
 
     /// <summary>The vmalloc family's view of the plan.</summary>
     /// <param name="warner">Who runs on each CPU.</param>
-    internal VmallocEnvironment Vmalloc(AllocationWarner warner)
+    /// <param name="attributes">Rights of pages.</param>
+    internal VmallocEnvironment Vmalloc(AllocationWarner warner, PageAttributes attributes)
     {
         KernelDescription kernel = Description.Kernel;
         VmallocUseFacts uses = VmallocUseTimelines.At(kernel.Version);
@@ -142,6 +143,7 @@ internal sealed record BootPlan
             Uses = uses,
             Messages = VmallocMessageTimelines.At(kernel.Version),
             Warner = warner,
+            Attributes = attributes,
             CpusConfigured = (int)(Layout.FindQuantity("nr-cpus")?.Value ?? kernel.Config.Number("NR_CPUS") ?? 64),
             IoremapOrderMax = Is64Bit ? uses.IoremapOrderMax64 : pae && uses.IoremapOrderMax32 == 22 ? 21 : uses.IoremapOrderMax32,
             ModuleWindow = (modules.Start.Value, modules.EndExclusive.Value),

@@ -58,6 +58,9 @@ public sealed partial class BootedMachine
     /// <summary>The vmalloc area.</summary>
     public VmallocMemory Vmalloc { get; private set; } = null!;
 
+    /// <summary>Rights of pages.</summary>
+    public PageAttributes Attributes { get; private set; } = null!;
+
     /// <summary>The pkmap window; null where the kernel has no HIGHMEM.</summary>
     public PermanentKmap? Pkmap { get; private set; }
 
@@ -138,7 +141,8 @@ public sealed partial class BootedMachine
         _reservations.AddRange(boot.Reservations);
         Pages = boot.Release(Memory, _plan.Zones, Description.Cpus, Description.MinFreeKiB,
             [.. Enumerable.Range(0, Description.Cpus).Select(Description.NodeOfCpu)]);
-        Vmalloc = new VmallocMemory(_plan.Vmalloc(Warner), Tables, Pages);
+        Attributes = new PageAttributes(PageAttributeTimelines.At(Description.Kernel.Version), Tables, Layout.PageOffset, _plan.LowFrames);
+        Vmalloc = new VmallocMemory(_plan.Vmalloc(Warner, Attributes), Tables, Pages);
         SetUpHighmem();
         return null;
     }

@@ -129,6 +129,39 @@ public sealed class PageTableMapper(
         return true;
     }
 
+    /// <summary>Replaces the large page an address lies in by a table of the pages below it, which map the same with the same rights.</summary>
+    /// <returns>False when no memory was left for the table.</returns>
+    public bool TrySplit(PhysicalAddress root, VirtualAddress address, ICollection<EntryWrite>? log = null)
+    {
+        (int level, PhysicalAddress table, ulong entry) = Find(root, address);
+        PagingLevel large = geometry.Levels[level];
+        if (level + 1 == geometry.Levels.Length || (entry & X86Entry.Present) == 0)
+        {
+            throw new ModelInvariantException($"{address} lies in no large page");
+        }
+
+        if (allocateTable(level + 1) is not { } frame)
+        {
+            return false;
+        }
+
+        PagingLevel small = geometry.Levels[level + 1];
+        PhysicalAddress made = frame.StartAddress(geometry.PageSize);
+        // The memory type's bit lies elsewhere in a large page's entry than in an ordinary one's.
+        const ulong LargePat = 1UL << 12;
+        ulong flags = large.Entry.FlagsOf(entry) & ~(X86Entry.LargePage | LargePat);
+        flags |= (entry & LargePat) == 0 ? 0 : level + 2 == geometry.Levels.Length ? X86Entry.LargePage : LargePat;
+        ulong first = large.Entry.PageAddress(entry).Value;
+        for (int i = 0; i < small.EntryCount; i++)
+        {
+            memory.WriteWord(new PhysicalAddress(made.Value + (ulong)(i * geometry.EntryBytes)), geometry.EntryBytes,
+                small.Entry.Leaf(new PhysicalAddress(first + ((ulong)i << small.Shift)), flags));
+        }
+
+        Write(table, address, level, made.Value | KernelTable, log);
+        return true;
+    }
+
     /// <summary>Makes the table that would hold an address's entry of a level, and maps nothing.</summary>
     /// <returns>False when no memory was left for it.</returns>
     public bool TryPrepare(PhysicalAddress root, VirtualAddress address, int level, ICollection<EntryWrite>? log = null) =>

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using VmScope.Kernels;
+using VmScope.Paging;
 using VmScope.Physical;
 
 namespace VmScope.Vmalloc;
@@ -99,6 +100,9 @@ public sealed record VmallocEnvironment
 
     /// <summary>Who runs on each CPU, and the page allocator's words.</summary>
     public required AllocationWarner Warner { get; init; }
+
+    /// <summary>Rights of pages, which freeing executable memory resets.</summary>
+    public required PageAttributes Attributes { get; init; }
 
     /// <summary>NR_CPUS of the build.</summary>
     public required int CpusConfigured { get; init; }

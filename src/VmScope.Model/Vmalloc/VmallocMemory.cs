@@ -121,6 +121,12 @@ public sealed partial class VmallocMemory
         if (area.Kind == AreaKind.Module && Facts.PurgesOnExecutableFree)
         {
             log?.Step("the area held executable memory (VM_FLUSH_RESET_PERMS): everything waiting is purged at once");
+            if (Environment.Attributes.Reset(area.Frames, log) is > 0 and int changed)
+            {
+                log?.Step($"{changed} of its pages get their usual rights in the direct map again");
+                _tables.FlushAll("rights of pages changed", log);
+            }
+
             Purge(PurgeKind.Normal, log);
         }
 
