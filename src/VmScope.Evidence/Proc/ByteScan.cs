@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
@@ -78,10 +79,38 @@ internal static class ByteScan
         {
             ulong v = (word ^ 0x3030303030303030UL) & (ulong.MaxValue << (64 - (8 * digits)));
             bool valid = ((v | (v + 0x7676767676767676UL)) & 0x8080808080808080UL) == 0;
-            v = (v * 10) + (v >> 8);
-            value = (((v & 0x000000FF000000FFUL) * 0x000F424000000064UL)
-                + (((v >> 16) & 0x000000FF000000FFUL) * 0x0000271000000001UL)) >> 32;
+            value = Joined(v);
             return valid;
+        }
+    }
+
+    /// <summary>How many decimal digits a word begins with, 0 to 8; the first byte is the lowest.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static int CountDigits(ulong word)
+    {
+        ulong plain = word ^ 0x3030303030303030UL;
+        ulong others = (plain | unchecked(plain + 0x7676767676767676UL)) & 0x8080808080808080UL;
+        return BitOperations.TrailingZeroCount(others) >> 3;
+    }
+
+    /// <summary>The number of eight digits; leading bytes of zero count as zeros.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static ulong Decimal8(ulong word) => Joined(word & 0x0f0f0f0f0f0f0f0fUL);
+
+    /// <summary>Ten to a power of 0 to 8.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static ulong PowerOfTen(int power) => Powers[power];
+
+    private static ReadOnlySpan<uint> Powers => [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static ulong Joined(ulong digits)
+    {
+        unchecked
+        {
+            ulong v = (digits * 10) + (digits >> 8);
+            return (((v & 0x000000FF000000FFUL) * 0x000F424000000064UL)
+                + (((v >> 16) & 0x000000FF000000FFUL) * 0x0000271000000001UL)) >> 32;
         }
     }
 

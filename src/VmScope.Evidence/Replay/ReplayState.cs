@@ -62,7 +62,13 @@ internal sealed class ReplayState
     }
 
     /// <summary>Notes an operation that has been applied to <see cref="Space"/>.</summary>
-    internal void Note(in ReplayOperation operation) => Add(new Entry(EntryKind.Operation, operation, 0));
+    internal void Note(in ReplayOperation operation)
+    {
+        if (IsTracking)
+        {
+            Add(new Entry(EntryKind.Operation, operation, 0));
+        }
+    }
 
     /// <summary>Notes that an answer was adopted over our own: done again, it is adopted again.</summary>
     internal void NoteAdopted(ReplayOperation operation)

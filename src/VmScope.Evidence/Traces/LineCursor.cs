@@ -1,4 +1,7 @@
+using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using VmScope.Proc;
 
 namespace VmScope.Traces;
 
@@ -53,68 +56,94 @@ internal ref struct LineCursor
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal bool TakeDecimal(out ulong value)
     {
-        int start = At;
-        int at = At;
+        ReadOnlySpan<byte> rest = _line[At..];
         ulong sum = 0;
-        ReadOnlySpan<byte> line = _line;
+        int at = 0;
         unchecked
         {
-            while (at < line.Length)
+            // Eight digits at a time as long as that many bytes are there; the sum of two steps cannot overflow.
+            while (rest.Length - at >= 8 && at <= 8)
             {
-                uint digit = (uint)(line[at] - '0');
-                if (digit > 9)
+                ulong word = BinaryPrimitives.ReadUInt64LittleEndian(rest[at..]);
+                int digits = ByteScan.CountDigits(word);
+                if (digits == 8)
                 {
-                    break;
+                    sum = (sum * 100_000_000) + ByteScan.Decimal8(word);
+                    at += 8;
+                    continue;
                 }
 
-                if (at - start >= 19 && (at - start >= 20 || sum > (ulong.MaxValue - digit) / 10))
+                if (digits > 0)
                 {
-                    value = 0;
-                    return false;
+                    sum = (sum * ByteScan.PowerOfTen(digits)) + ByteScan.Decimal8(word << (64 - (8 * digits)));
+                    at += digits;
                 }
 
-                sum = (sum * 10) + digit;
-                at++;
+                value = sum;
+                At += at;
+                return at > 0;
             }
         }
 
-        value = sum;
-        At = at;
-        return at > start;
+        return TakeDecimalSlowly(at, sum, out value);
+    }
+
+    /// <summary>Goes on where eight digits at a time are too many.</summary>
+    private bool TakeDecimalSlowly(int digits, ulong sum, out ulong value)
+    {
+        value = 0;
+        int at = At + digits;
+        for (; at < _line.Length; at++)
+        {
+            uint digit = unchecked((uint)(_line[at] - '0'));
+            if (digit > 9)
+            {
+                break;
+            }
+
+            if (sum > (ulong.MaxValue - digit) / 10)
+            {
+                return false;
+            }
+
+            sum = (sum * 10) + digit;
+        }
+
+        bool any = at > At && at - At <= 20;
+        At = any ? at : At;
+        value = any ? sum : 0;
+        return any;
     }
 
     /// <summary>A hexadecimal number of at most 16 digits, without a prefix.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal bool TakeHex(out ulong value)
     {
-        int start = At;
-        int at = At;
-        ulong sum = 0;
-        ReadOnlySpan<byte> line = _line;
-        unchecked
+        ReadOnlySpan<byte> rest = _line[At..];
+        if (rest.Length > 16 && ByteScan.TryHex16(ref MemoryMarshal.GetReference(rest), out value))
         {
-            while (at < line.Length)
-            {
-                uint c = line[at];
-                uint digit = c - '0';
-                if (digit > 9)
-                {
-                    digit = (c | 0x20) - 'a' + 10;
-                    if (digit - 10 > 5)
-                    {
-                        break;
-                    }
-                }
+            At += 16;
+            return !IsHexDigit(rest[16]);
+        }
 
-                sum = (sum << 4) | digit;
-                at++;
-            }
+        return TakeHexSlowly(out value);
+    }
+
+    private bool TakeHexSlowly(out ulong value)
+    {
+        int start = At;
+        ulong sum = 0;
+        for (; At < _line.Length && IsHexDigit(_line[At]); At++)
+        {
+            uint letter = _line[At];
+            sum = (sum << 4) | (letter <= '9' ? letter - '0' : (letter | 0x20) - 'a' + 10);
         }
 
         value = sum;
-        At = at;
-        return at > start && at - start <= 16;
+        return At > start && At - start <= 16;
     }
+
+    private static bool IsHexDigit(byte letter) => char.IsAsciiHexDigit((char)letter);
 
     /// <summary>A number as a probe prints it: 0x and hexadecimal, or decimal with an optional minus.</summary>
     internal bool TakeNumber(out ulong value)

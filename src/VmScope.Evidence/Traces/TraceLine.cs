@@ -1,3 +1,6 @@
+using System.Buffers.Binary;
+using VmScope.Proc;
+
 namespace VmScope.Traces;
 
 /// <summary>Takes one line of a trace apart.</summary>
@@ -15,6 +18,11 @@ internal static class TraceLine
     /// <summary>Reads who, where and when; the cursor then stands at the event's name.</summary>
     internal static bool TryPrefix(ref LineCursor line, ReadOnlySpan<byte> bytes, ref TraceEvent read)
     {
+        if (TryUsualPrefix(ref line, bytes, ref read))
+        {
+            return true;
+        }
+
         // The column is fixed for names up to 15 characters, so a name cannot pretend to be a prefix.
         if (bytes.Length > CommColumns && bytes[CommColumns] is (byte)'-' or (byte)' ')
         {
@@ -48,6 +56,21 @@ internal static class TraceLine
     /// <returns>False for an event of ours whose fields cannot be read.</returns>
     internal static bool TryEvent(ref LineCursor line, ref TraceEvent read)
     {
+        // The two that a trace of the allocator is full of, as they are printed without a system before them.
+        if (line.Take("alloc_vmap_area: "u8))
+        {
+            line.SkipSpaces();
+            read.Kind = TraceEventKind.Placed;
+            return TryPlaced(ref line, ref read);
+        }
+
+        if (line.Take("free_vmap_area_noflush: "u8))
+        {
+            line.SkipSpaces();
+            read.Kind = TraceEventKind.Freed;
+            return TryFreed(ref line, ref read);
+        }
+
         int start = line.At;
         ReadOnlySpan<byte> rest = line.Rest;
         int length = EndOfName(rest);
@@ -72,6 +95,62 @@ internal static class TraceLine
             _ => TryProbe(ref line, ref read),
         };
     }
+
+    /// <summary>
+    /// Reads a prefix exactly as <c>trace</c> prints it for a process of at most seven digits, a processor below 1000
+    /// and a clock in seconds: by its columns. Nothing has changed when it is not of that form.
+    /// </summary>
+    private static bool TryUsualPrefix(ref LineCursor line, ReadOnlySpan<byte> bytes, ref TraceEvent read)
+    {
+        const int processAt = CommColumns + 1, bracketAt = processAt + 8, cpuAt = bracketAt + 1, flagsAt = cpuAt + 5, flagsMax = 6;
+        if (bytes.Length < 64 || bytes[CommColumns] != '-' || bytes[bracketAt] != '[' || bytes[cpuAt + 3] != ']' || bytes[cpuAt + 4] != ' ')
+        {
+            return false;
+        }
+
+        ulong process = BinaryPrimitives.ReadUInt64LittleEndian(bytes[processAt..]);
+        int digits = ByteScan.CountDigits(process);
+        uint hundreds = bytes[cpuAt] - (uint)'0', tens = bytes[cpuAt + 1] - (uint)'0', ones = bytes[cpuAt + 2] - (uint)'0';
+        if (digits is 0 or 8 || process >> (8 * digits) != Blanks >> (8 * digits) || Math.Max(hundreds, Math.Max(tens, ones)) > 9)
+        {
+            return false;
+        }
+
+        int at = flagsAt;
+        while (bytes[at] > ' ' && at < flagsAt + flagsMax)
+        {
+            at++;
+        }
+
+        while (bytes[at] == ' ' && at < 48)
+        {
+            at++;
+        }
+
+        ulong seconds = BinaryPrimitives.ReadUInt64LittleEndian(bytes[at..]);
+        int secondsDigits = ByteScan.CountDigits(seconds);
+        if (secondsDigits is 0 or 8 || bytes[at + secondsDigits] != '.')
+        {
+            return false;
+        }
+
+        // Six digits, a colon and a blank: eight bytes.
+        int fractionAt = at + secondsDigits + 1;
+        ulong fraction = fractionAt + 8 <= bytes.Length ? BinaryPrimitives.ReadUInt64LittleEndian(bytes[fractionAt..]) : 0;
+        if (ByteScan.CountDigits(fraction) != 6 || fraction >> 48 != (':' | (' ' << 8)))
+        {
+            return false;
+        }
+
+        line.At = fractionAt + 8;
+        line.SkipSpaces();
+        read.Task = (int)ByteScan.Decimal8(process << (64 - (8 * digits)));
+        read.Cpu = (int)((100 * hundreds) + (10 * tens) + ones);
+        read.Time = (ByteScan.Decimal8(seconds << (64 - (8 * secondsDigits))) * 1_000_000_000) + (ByteScan.Decimal8(fraction << 16) * 1000);
+        return true;
+    }
+
+    private const ulong Blanks = 0x2020202020202020;
 
     private static bool TryFromProcess(ref LineCursor line, ref TraceEvent read)
     {

@@ -333,6 +333,17 @@ public sealed class VmallocSpace
     {
         ReadOnlySpan<LazyAreas.Entry> taken = _lazy.InOrderOfFreeing[..Math.Max(0, _lazy.Count - keepNewest)];
         (lowest, highest) = (ulong.MaxValue, 0);
+        if (_mergedVersion == _lazy.Version && _mergedKept == keepNewest)
+        {
+            // A purge is asked for its number, then for its bounds, and then run: one sorting does for all.
+            if (_merging.Count > 0)
+            {
+                (lowest, highest) = (_merging[0].Start, _merging[^1].End);
+            }
+
+            return _merging.Count;
+        }
+
         _merging.Clear();
         _mergedVersion = -1;
         foreach (LazyAreas.Entry entry in taken)
