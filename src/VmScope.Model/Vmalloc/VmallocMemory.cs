@@ -380,7 +380,7 @@ public sealed partial class VmallocMemory
         else if (text is not null)
         {
             GfpWish wish = WishOf(call, kind);
-            bool takesHighmem = Environment.Messages.PagesWarning == VmallocPagesWarning.AsAsked && (wish & (GfpWish.Dma | GfpWish.Dma32)) == 0;
+            bool takesHighmem = Environment.Messages.PagesWarning == VmallocPagesWarning.AsAsked && (wish & (GfpWish.Dma | GfpWish.Dma32)) == GfpWish.Kernel;
             Warn(text, takesHighmem ? wish | GfpWish.HighMem : wish, call.Cpu, log);
         }
     }
