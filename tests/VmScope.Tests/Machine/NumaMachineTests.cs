@@ -1,6 +1,5 @@
 using System.Text;
 using System.Text.RegularExpressions;
-using VmScope.Kernels;
 using VmScope.Layout;
 using VmScope.Machine;
 using VmScope.Physical;
