@@ -110,8 +110,9 @@ internal static class TraceLine
 
         ulong process = BinaryPrimitives.ReadUInt64LittleEndian(bytes[processAt..]);
         int digits = ByteScan.CountDigits(process);
-        uint hundreds = bytes[cpuAt] - (uint)'0', tens = bytes[cpuAt + 1] - (uint)'0', ones = bytes[cpuAt + 2] - (uint)'0';
-        if (digits is 0 or 8 || process >> (8 * digits) != Blanks >> (8 * digits) || Math.Max(hundreds, Math.Max(tens, ones)) > 9)
+        int hundreds = bytes[cpuAt] - '0', tens = bytes[cpuAt + 1] - '0', ones = bytes[cpuAt + 2] - '0';
+        bool isCpu = hundreds is >= 0 and <= 9 && tens is >= 0 and <= 9 && ones is >= 0 and <= 9;
+        if (digits is 0 or 8 || process >> (8 * digits) != Blanks >> (8 * digits) || !isCpu)
         {
             return false;
         }
@@ -145,7 +146,7 @@ internal static class TraceLine
         line.At = fractionAt + 8;
         line.SkipSpaces();
         read.Task = (int)ByteScan.Decimal8(process << (64 - (8 * digits)));
-        read.Cpu = (int)((100 * hundreds) + (10 * tens) + ones);
+        read.Cpu = (100 * hundreds) + (10 * tens) + ones;
         read.Time = (ByteScan.Decimal8(seconds << (64 - (8 * secondsDigits))) * 1_000_000_000) + (ByteScan.Decimal8(fraction << 16) * 1000);
         return true;
     }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using VmScope.Traces;
 
@@ -150,5 +151,49 @@ public class TraceReaderTests
         }
 
         return [.. events];
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void Every_width_of_every_number_is_read(int seed)
+    {
+        Random random = new(seed);
+        for (int i = 0; i < 2000; i++)
+        {
+            int task = random.Next(1, Power(random.Next(1, 9)));
+            int cpu = random.Next(0, i % 3 == 0 ? 2000 : 10);
+            long seconds = random.Next(0, Power(random.Next(1, 8)));
+            int micros = random.Next(0, 1_000_000);
+            ulong start = (ulong)random.NextInt64() >> random.Next(64) << random.Next(2);
+            ulong size = (ulong)random.NextInt64() >> random.Next(1, 64);
+            string flags = random.Next(3) switch { 0 => "....", 1 => ".N.1.", _ => "d..21." };
+            string line = string.Create(CultureInfo.InvariantCulture,
+                $"            bash-{task,-7} [{cpu:000}] {flags} {seconds,5}.{micros:000000}: alloc_vmap_area: va_start: {start} size={size} align=1 vstart=0x{start:x} vend=0x{size:x} failed=0\n");
+            TraceReader reader = new(new MemoryStream(Encoding.UTF8.GetBytes(line)), "trace");
+            TraceEvent read = default;
+
+            Assert.True(reader.TryRead(ref read), line);
+            Assert.Equal((task, cpu, (ulong)((seconds * 1_000_000_000) + (micros * 1000L))), (read.Task, read.Cpu, read.Time));
+            Assert.Equal((start, size, start, size), (read.Start, read.SizeBytes, read.WindowStart, read.WindowEnd));
+        }
+
+        static int Power(int digits) => (int)Math.Pow(10, digits);
+    }
+
+    [Theory]
+    [InlineData("18446744073709551615", true)]
+    [InlineData("18446744073709551616", false)]
+    [InlineData("99999999999999999999", false)]
+    [InlineData("000000000000000000001", false)]
+    public void A_number_beyond_64_bits_is_no_number(string start, bool isRead)
+    {
+        string line = "            bash-1234    [002] ....     1.500000: alloc_vmap_area: va_start: " + start
+            + " size=4096 align=1 vstart=0x1000 vend=0x2000 failed=0\n";
+        TraceReader reader = new(new MemoryStream(Encoding.UTF8.GetBytes(line)), "trace");
+        TraceEvent read = default;
+
+        Assert.Equal(isRead, reader.TryRead(ref read));
+        Assert.Equal(isRead ? 0 : 1, reader.OddLines);
     }
 }
