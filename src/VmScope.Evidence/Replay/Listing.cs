@@ -12,7 +12,8 @@ namespace VmScope.Replay;
 internal sealed record Listing(
     string File, IReadOnlyList<Listing.ListedArea> Busy, IReadOnlyList<FreeBlock> Lazy, ulong ChunkBytes, IReadOnlyList<ulong> ChunkStarts)
 {
-    private const string ChunkOwner = "pcpu_get_vm_areas";
+    /// <summary>The owner of per-CPU chunks.</summary>
+    internal const string ChunkOwner = "pcpu_get_vm_areas";
 
     /// <summary>A busy row.</summary>
     internal readonly record struct ListedArea(ulong Start, ulong End, string Owner);

@@ -185,7 +185,9 @@ internal sealed class ReplayEngine
     {
         AreaRequest request = operation.Request;
         bool shapeDecides = !_start.ShapeKnown && Space.DependsOnShape(request);
-        if ((SeveralCpus || !shapeDecides) && _failedRepairs < FailedRepairsMax)
+        // Where the place depends on a shape nobody knows, and is free, no other order is needed to explain it.
+        bool mayBeOrder = shapeDecides ? SeveralCpus && !operation.Failed && !IsFree(operation.Start, operation.End) : true;
+        if (mayBeOrder && _failedRepairs < FailedRepairsMax)
         {
             if (_repair.TryExplain(ref _state))
             {
@@ -479,13 +481,12 @@ internal sealed class ReplayEngine
             AreaState.Lazy => "the model has a freed area there that waits for a purge",
             AreaState.Returning => "the model has an area there that a purge is about to return",
             AreaState.Pooled => "the model has a ready area of a pool there",
-            _ when IsHole(operation) => "that place is free in the model too, but not where its search ends",
+            _ when IsFree(operation.Start, operation.End) => "that place is free in the model too, but not where its search ends",
             _ => "only the first part of that place is free in the model",
         };
-
-        bool IsHole(in ReplayOperation wanted) =>
-            Space.TryHoleAtOrBelow(wanted.Start, out FreeBlock hole) && hole.End >= wanted.End;
     }
+
+    private bool IsFree(ulong start, ulong end) => Space.TryHoleAtOrBelow(start, out FreeBlock hole) && hole.End >= end;
 
     internal ImmutableArray<FreeBlock> BusyNow()
     {

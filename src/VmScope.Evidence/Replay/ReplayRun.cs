@@ -200,7 +200,7 @@ public sealed class ReplayRun : IDisposable
 
         if (reader.OverwrittenEvents == 0 && finder.BeginsAtBoot(before))
         {
-            return finder.Boot("the first area of the trace is the first of the address range", chunkBytes);
+            return finder.Boot("the first area of the trace is the first of the address range", chunkBytes, before ?? after);
         }
 
         return before is null ? finder.Unknown(chunkBytes) : WithChunks(finder.FromListing(before, null, null));

@@ -15,14 +15,44 @@ internal sealed class StartStateFinder(VmallocSetup setup, IReadOnlyList<ReplayO
     /// <summary>How many operations are read ahead to look for the marker of the first listing.</summary>
     internal const int OperationsMax = 8192;
 
-    /// <summary>The state at boot: nothing allocated.</summary>
-    internal StartState Boot(string reason, ulong chunkBytes) => new()
+    /// <summary>
+    /// Who registers areas before the allocator exists: mappings of the kernel image, of devices at fixed places, and a first
+    /// per-CPU chunk made of pages. Source: vm_area_add_early(), vm_area_register_early(), 5.2 to 7.1.
+    /// </summary>
+    private static readonly string[] _earlyOwners =
+        ["paging_init", "map_kernel_segment", "declare_kernel_vmas", "iotable_init", "pci_reserve_io", "debug_ll_io_init", "pcpu_page_first_chunk"];
+
+    /// <summary>The state at boot: nothing allocated, but for the areas that the architecture registered before.</summary>
+    /// <param name="reason">How it was found.</param>
+    /// <param name="chunkBytes">The size of a per-CPU chunk's area.</param>
+    /// <param name="listing">A listing read later; null without one.</param>
+    internal StartState Boot(string reason, ulong chunkBytes, Listing? listing)
     {
-        Kind = ReplayStart.Boot,
-        Reason = reason,
-        Space = new VmallocSpace(setup),
-        ChunkBytes = chunkBytes,
-    };
+        FreeBlock[] early = EarlyAreas(listing);
+        IFreeSpace? tree = early.Length > 0 && setup.Facts.Era >= Kernels.PlacementEra.FreeTree
+            ? FreeSpaces.Around(setup.Facts.SearchRule, setup.PageBytes, setup.LastAddress, early)
+            : null;
+        VmallocSpace space = new(setup, tree);
+        foreach (FreeBlock area in early)
+        {
+            if (tree is not null)
+            {
+                space.AddKnown(area.Start, area.End);
+            }
+            else
+            {
+                _ = space.TryAddKnown(area.Start, area.End);
+            }
+        }
+
+        return new StartState
+        {
+            Kind = ReplayStart.Boot,
+            Reason = early.Length == 0 ? reason : $"{reason}; {early.Length} areas of {listing?.File} were there before",
+            Space = space,
+            ChunkBytes = chunkBytes,
+        };
+    }
 
     /// <summary>The state when nothing is known.</summary>
     internal StartState Unknown(ulong chunkBytes) => new()
@@ -107,6 +137,36 @@ internal sealed class StartStateFinder(VmallocSetup setup, IReadOnlyList<ReplayO
             LazyUnknownUntilPurge = purged,
             ChunkBytes = listing.ChunkBytes,
         };
+    }
+
+    /// <summary>The areas of a listing that no request of the trace placed.</summary>
+    private FreeBlock[] EarlyAreas(Listing? listing)
+    {
+        int marker = MarkerIndex(TraceMarker.BeforeEnds, TraceMarker.BeforeBegins);
+        HashSet<ulong> placed = [];
+        foreach (ReplayOperation operation in first)
+        {
+            if (operation.Kind is OperationKind.Place or OperationKind.Appear or OperationKind.Chunk && !operation.Failed)
+            {
+                placed.Add(operation.Start);
+            }
+        }
+
+        List<FreeBlock> early = [];
+        foreach (Listing.ListedArea area in listing?.Busy ?? [])
+        {
+            // Behind the marker of the listing every request before it has been seen; without one the names have to tell.
+            bool isKnown = (marker >= 0 && !area.Owner.StartsWith(Listing.ChunkOwner, StringComparison.Ordinal))
+                || Array.Exists(_earlyOwners, owner => area.Owner.StartsWith(owner, StringComparison.Ordinal));
+            bool isPossible = area.Start > 0 && ((area.Start | area.End) & (setup.PageBytes - 1)) == 0 && area.End <= setup.LastAddress
+                && (early.Count == 0 || area.Start >= early[^1].End);
+            if (isKnown && isPossible && !placed.Contains(area.Start))
+            {
+                early.Add(new FreeBlock(area.Start, area.End));
+            }
+        }
+
+        return [.. early];
     }
 
     private static Dictionary<ulong, ulong> ByStart(Listing listing)
