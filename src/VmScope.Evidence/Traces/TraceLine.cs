@@ -8,12 +8,15 @@ namespace VmScope.Traces;
 /// Understood are the lines of <c>trace</c> and <c>trace_pipe</c>
 /// (<c>COMM-PID [CPU] FLAGS SECONDS.MICROS: EVENT: TEXT</c>, with or without a thread-group column),
 /// <c>trace-cmd report</c> (no flags, padded event names) and <c>perf script</c> (<c>COMM PID [CPU] TIME: SYSTEM:EVENT:
-/// TEXT</c>). Source: kernel/trace/trace_output.c, trace_print_context(), 2.6.39 to 7.1; include/trace/events/vmalloc.h.
+/// TEXT</c>), and the latency format (<c>COMM-PID CPU FLAGS MICROSus: EVENT: TEXT</c>). Source: kernel/trace/trace_output.c, trace_print_context(), 2.6.39 to 7.1; include/trace/events/vmalloc.h.
 /// </remarks>
 internal static class TraceLine
 {
     /// <summary>A task's name fills this many columns, so the process number starts right behind.</summary>
     private const int CommColumns = 16;
+
+    /// <summary>The same in the latency format.</summary>
+    private const int ShortCommColumns = 8;
 
     /// <summary>Reads who, where and when; the cursor then stands at the event's name.</summary>
     internal static bool TryPrefix(ref LineCursor line, ReadOnlySpan<byte> bytes, ref TraceEvent read)
@@ -49,7 +52,7 @@ internal static class TraceLine
             }
         }
 
-        return false;
+        return TryLatency(ref line, bytes, ref read);
     }
 
     /// <summary>Reads the event's name and fields. An event that is of no concern becomes <see cref="TraceEventKind.Other"/>.</summary>
@@ -198,6 +201,45 @@ internal static class TraceLine
 
         line.SkipSpaces();
         (read.Task, read.Cpu, read.Time) = ((int)process, (int)cpu, time);
+        return true;
+    }
+
+    /// <summary>The latency format: a name of eight columns, the process, the processor with its flags, microseconds since the trace began.</summary>
+    private static bool TryLatency(ref LineCursor line, ReadOnlySpan<byte> bytes, ref TraceEvent read)
+    {
+        if (bytes.Length <= ShortCommColumns || bytes[ShortCommColumns] != '-')
+        {
+            return false;
+        }
+
+        line.At = ShortCommColumns + 1;
+        if (!line.TakeDecimal(out ulong process) || process > int.MaxValue)
+        {
+            return false;
+        }
+
+        line.SkipSpaces();
+        if (!line.TakeDecimal(out ulong cpu) || cpu > 0xffff)
+        {
+            return false;
+        }
+
+        line.SkipToSpace();
+        line.SkipSpaces();
+        if (!line.TakeDecimal(out ulong micros) || micros > ulong.MaxValue / 1000 || !line.Take("us"u8))
+        {
+            return false;
+        }
+
+        // A mark tells how long it took until the next line.
+        line.At += line.Current is (byte)' ' or (byte)'+' or (byte)'!' or (byte)'#' or (byte)'*' or (byte)'@' or (byte)'$' ? 1 : 0;
+        if (!line.Take(":"u8))
+        {
+            return false;
+        }
+
+        line.SkipSpaces();
+        (read.Task, read.Cpu, read.Time) = ((int)process, (int)cpu, micros * 1000);
         return true;
     }
 

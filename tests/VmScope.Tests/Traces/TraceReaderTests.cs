@@ -25,6 +25,8 @@ public class TraceReaderTests
         "            bash  1234/1236  [002]     1.500000000: vmalloc:" + Placed,
         "Web Content [0]-77 [002] .....     1.500000: " + Placed,
         "    kworker/u8:2-91      [002] .....     1.500000: " + Placed + "\r",
+        "    bash-1234      2d..1. 1500000us : " + Placed,
+        "kworker/-91        2.N... 1500000us+: " + Placed,
     ];
 
     [Theory, MemberData(nameof(Forms))]
