@@ -35,6 +35,7 @@ internal sealed class OrderRepair(OperationWindow window)
     private static readonly ulong[] _reaches = [250_000, 2_000_000, 16_000_000, ulong.MaxValue];
 
     private readonly List<int> _moved = [];
+    private readonly List<int> _begun = [];
     private int _copies;
     private ulong _reach;
 
@@ -50,6 +51,7 @@ internal sealed class OrderRepair(OperationWindow window)
         {
             (_reach, _copies) = (reach, 0);
             _moved.Clear();
+            _begun.Clear();
             ReplayState trial = Copy(state);
             if (Serve(ref trial, 0, DepthMax)
                 || ServedEarlier(state, window[0], ref trial)
@@ -61,7 +63,7 @@ internal sealed class OrderRepair(OperationWindow window)
                 return true;
             }
 
-            Unmove(0);
+            Undo((0, 0));
         }
 
         return false;
@@ -134,40 +136,47 @@ internal sealed class OrderRepair(OperationWindow window)
     private bool AfterNextPurgeBegan(ref ReplayState state, int ahead, int depth)
     {
         ReplayOperation operation = window[ahead];
-        int movedBefore = _moved.Count;
+        (int Moved, int Begun) before = (_moved.Count, _begun.Count);
         ReplayState trial = Copy(state);
         for (int i = 0; i < window.Count; i++)
         {
-            if (i == ahead || window[i].Done || window[i].IsOdd || window[i].Task == operation.Task)
+            if (i == ahead || window[i].Done || window[i].IsOdd)
             {
                 continue;
             }
 
-            if (window[i].Kind == OperationKind.Free && window.IsFirstOfItsTask(i)
+            bool isOwn = window[i].Task == operation.Task;
+            if (window[i].Kind == OperationKind.Free && !isOwn && window.IsFirstOfItsTask(i)
                 && window[i].Start < operation.End && operation.Start < EndOf(trial.Space, window[i]))
             {
                 FreeEarly(trial, i);
             }
 
             bool begins = window[i].Kind == OperationKind.PurgeBegin || (window[i].Kind == OperationKind.PurgeEnd && window[i].HasCount);
-            if (begins && !window[i].Begun && CanBegin(trial, i, operation))
+            if (!begins || window[i].Begun)
+            {
+                continue;
+            }
+
+            // Purges lock each other out until their lines are written, so none overtakes the next one.
+            if (!isOwn && CanBegin(trial, i, operation))
             {
                 trial.Finish(window[i]);
                 window[i].HasLazyPagesAfter = window.TryLazyPagesBehind(i, trial.Space, out window[i].LazyPagesAfter);
                 trial.Begin(window[i]);
                 window[i].Begun = true;
+                _begun.Add(i);
                 if (Serve(ref trial, ahead, depth - 1))
                 {
                     state = trial;
                     return true;
                 }
-
-                window[i].Begun = false;
-                break;
             }
+
+            break;
         }
 
-        Unmove(movedBefore);
+        Undo(before);
         return false;
     }
 
@@ -185,14 +194,15 @@ internal sealed class OrderRepair(OperationWindow window)
 
             // What the purging task itself freed before was there; what others freed, where the number asks for it.
             bool own = window[i].Task == line.Task;
-            if ((own || (counts && (ulong)trial.Space.LazyCount < line.Count && window[i].Task != operation.Task))
-                && window.IsFirstOfItsTask(i))
+            bool mayCount = counts && PurgeChoice.CountWithin(trial.Space, line) < line.Count && window[i].Task != operation.Task
+                && line.Start <= window[i].Start && window[i].Start < line.End;
+            if ((own || mayCount) && window.IsFirstOfItsTask(i))
             {
                 FreeEarly(trial, i);
             }
         }
 
-        return window.IsFirstOfItsTask(purge) && (!counts || (ulong)trial.Space.LazyCount >= line.Count);
+        return window.IsFirstOfItsTask(purge) && (!counts || PurgeChoice.CountWithin(trial.Space, line) >= line.Count);
     }
 
     private void FreeEarly(ReplayState trial, int ahead)
@@ -218,7 +228,7 @@ internal sealed class OrderRepair(OperationWindow window)
                 continue;
             }
 
-            int movedBefore = _moved.Count;
+            (int Moved, int Begun) before = (_moved.Count, _begun.Count);
             ReplayState trial = Copy(state);
             // Marked before it is served, so that nothing tries to serve it a second time.
             Move(i);
@@ -229,7 +239,7 @@ internal sealed class OrderRepair(OperationWindow window)
                 return true;
             }
 
-            Unmove(movedBefore);
+            Undo(before);
         }
 
         return false;
@@ -379,7 +389,7 @@ internal sealed class OrderRepair(OperationWindow window)
             }
         }
 
-        int movedBefore = _moved.Count;
+        (int Moved, int Begun) marks = (_moved.Count, _begun.Count);
         for (int i = 1; i < window.Count && IsInReach(window[i].Time); i++)
         {
             if (window[i].Kind == OperationKind.Free && !window[i].Done && !window[i].IsOdd && window.IsFirstOfItsTask(i)
@@ -403,7 +413,7 @@ internal sealed class OrderRepair(OperationWindow window)
             return true;
         }
 
-        Unmove(movedBefore);
+        Undo(marks);
         return false;
     }
 
@@ -500,12 +510,19 @@ internal sealed class OrderRepair(OperationWindow window)
         _moved.Add(ahead);
     }
 
-    private void Unmove(int count)
+    /// <summary>Takes back what a hypothesis that failed marked in the window.</summary>
+    private void Undo((int Moved, int Begun) before)
     {
-        while (_moved.Count > count)
+        while (_moved.Count > before.Moved)
         {
             window[_moved[^1]].Done = false;
             _moved.RemoveAt(_moved.Count - 1);
+        }
+
+        while (_begun.Count > before.Begun)
+        {
+            window[_begun[^1]].Begun = false;
+            _begun.RemoveAt(_begun.Count - 1);
         }
     }
 }

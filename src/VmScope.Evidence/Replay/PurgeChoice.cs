@@ -57,6 +57,20 @@ internal static class PurgeChoice
         return fits;
     }
 
+    /// <summary>How many of the waiting areas lie between the bounds a purge's line tells.</summary>
+    internal static ulong CountWithin(VmallocSpace space, in ReplayOperation purge)
+    {
+        List<FreeBlock> lazy = [];
+        space.CopyLazyTo(lazy);
+        ulong count = 0;
+        foreach (FreeBlock area in lazy)
+        {
+            count += area.Start >= purge.Start && area.End <= purge.End ? 1UL : 0;
+        }
+
+        return count;
+    }
+
     private static bool TookAll(VmallocSpace space, in ReplayOperation purge) =>
         IsMerged(space)
             ? (ulong)space.CountForPurge(0, out ulong lowest, out ulong highest) == purge.Count

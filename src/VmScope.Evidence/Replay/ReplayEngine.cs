@@ -338,8 +338,7 @@ internal sealed class ReplayEngine
     /// <summary>A purge that returned more than the model has waiting took areas whose freeing is written later.</summary>
     private void HoistFrees(in ReplayOperation purge)
     {
-        const int nearby = 32;
-        for (int i = 1; i < Math.Min(nearby, _window.Count); i++)
+        for (int i = 1; i < _window.Count; i++)
         {
             if ((ulong)Space.CountForPurge(0, out _, out _) >= purge.Count)
             {
@@ -347,7 +346,8 @@ internal sealed class ReplayEngine
             }
 
             ref ReplayOperation free = ref _window[i];
-            if (free.Kind == OperationKind.Free && !free.Done && !free.IsOdd && free.CanPrecedePurgeOf(Space.LazyPages) && free.Task != purge.Task && _window.IsFirstOfItsTask(i)
+            if (free.Kind == OperationKind.Free && !free.Done && !free.IsOdd && free.Start >= purge.Start && free.Start < purge.End
+                && free.CanPrecedePurgeOf(Space.LazyPages) && free.Task != purge.Task && _window.IsFirstOfItsTask(i)
                 && Space.TryFree(free.Start, out _))
             {
                 free.Done = true;

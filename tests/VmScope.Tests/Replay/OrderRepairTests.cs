@@ -12,7 +12,7 @@ namespace VmScope.Tests.Replay;
 public class OrderRepairTests
 {
     /// <summary>Requests allowed without an explanation: fewer than one in this many.</summary>
-    private const int OneIn = 100;
+    private const int OneIn = 250;
 
     [Theory]
     [InlineData("6.6", 2, 1)]

@@ -18,6 +18,8 @@ internal sealed class SimulatedProcessors(VmallocSetup setup, int seed, int pree
     private readonly VmallocSpace _space = new(setup);
     private int _lastTask = 200;
     private int _purger = -1;
+    private int _wantsPurge = -1;
+    private ulong _purgesFrom;
     private ulong _purgedPages;
     private (ulong Lowest, ulong Highest, int Count) _purge;
 
@@ -32,7 +34,11 @@ internal sealed class SimulatedProcessors(VmallocSetup setup, int seed, int pree
         {
             now += (ulong)_random.Next(300, 6000);
             int cpu = _random.Next(setup.OnlineCpus);
-            if (_purger >= 0 && _random.Next(3) > 0)
+            if (_wantsPurge >= 0 && now > _purgesFrom)
+            {
+                BeginPurge();
+            }
+            else if (_purger >= 0 && _random.Next(3) > 0)
             {
                 Return(now);
             }
@@ -76,15 +82,21 @@ internal sealed class SimulatedProcessors(VmallocSetup setup, int seed, int pree
         _space.TryFree(start, out _);
         // The sum goes down only when a purge has returned everything.
         ulong pages = _space.LazyPages + (_purger >= 0 ? _purgedPages : 0);
-        Line(cpu, now, (writer, task, time) => writer.Freed(task, cpu, time, start, pages, setup.LazyPagesMax));
-        if (_purger < 0 && (_space.LazyPages > lazyPagesMax || _random.Next(400) == 0))
+        ulong written = Line(cpu, now, (writer, task, time) => writer.Freed(task, cpu, time, start, pages, setup.LazyPagesMax));
+        if (_purger < 0 && _wantsPurge < 0 && (_space.LazyPages > lazyPagesMax || _random.Next(400) == 0))
         {
-            _purger = cpu;
-            _purgedPages = _space.LazyPages;
-            int count = _space.CountForPurge(0, out ulong lowest, out ulong highest);
-            _purge = (lowest, highest, count);
-            _space.BeginPurge(PurgeKind.Normal, keepNewest: 0);
+            // The task that freed writes that line before it purges.
+            (_wantsPurge, _purgesFrom) = (cpu, written);
         }
+    }
+
+    private void BeginPurge()
+    {
+        (_purger, _wantsPurge) = (_wantsPurge, -1);
+        _purgedPages = _space.LazyPages;
+        int count = _space.CountForPurge(0, out ulong lowest, out ulong highest);
+        _purge = (lowest, highest, count);
+        _space.BeginPurge(PurgeKind.Normal, keepNewest: 0);
     }
 
     private void Place(int cpu, ulong now)
