@@ -51,7 +51,7 @@ internal static class CheckCommand
     {
         KernelDescription kernel = report.Inputs.Kernel;
         terminal.Out.WriteLine(SafeText.Line($"{kernel.Architecture.Name()} {kernel.Version} ({kernel.Identity.Release})"));
-        TextTable table = new(("", Side.Left), ("Answer", Side.Left), ("Predicted", Side.Left), ("Observed", Side.Left), ("In", Side.Left));
+        ColumnTable table = new(("", Side.Left), ("Answer", Side.Left), ("Predicted", Side.Left), ("Observed", Side.Left), ("In", Side.Left));
         int differing = 0;
         foreach (LayoutComparison comparison in report.Comparisons)
         {

@@ -2,7 +2,7 @@ using System.Collections.Immutable;
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
-using VmScope.Cli.Layouts;
+using VmScope.Cli.Output.Layouts;
 using VmScope.Cli.Output;
 using VmScope.Kernels;
 
@@ -78,7 +78,7 @@ internal static class KernelsCommand
             return;
         }
 
-        TextTable table = new(("Architecture", Side.Left), ("From", Side.Right), ("Source read to", Side.Right), ("Booted to", Side.Right),
+        ColumnTable table = new(("Architecture", Side.Left), ("From", Side.Right), ("Source read to", Side.Right), ("Booted to", Side.Right),
             ("Dated facts", Side.Right), ("Rows", Side.Right), ("Unverified", Side.Right), ("Inside, nobody read", Side.Left));
         foreach (KnownKernel known in KnownKernels.All)
         {

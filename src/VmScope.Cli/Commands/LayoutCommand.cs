@@ -1,5 +1,5 @@
 using System.CommandLine;
-using VmScope.Cli.Layouts;
+using VmScope.Cli.Output.Layouts;
 using VmScope.Cli.Output;
 using VmScope.Cli.Output.Pictures;
 using VmScope.Layout;

@@ -1,4 +1,3 @@
-using VmScope.Kernels;
 using VmScope.Paging;
 
 namespace VmScope.Machine;

@@ -9,7 +9,7 @@ public class BootMessagesTests
     [Fact]
     public void Arm_of_4_4()
     {
-        BootMessage message = BootMessages.Of(Predictions.Of(Architecture.Arm, "4.4", Size.GiB, "HIGHMEM=y MODULES=y"));
+        BootMessage message = BootMessages.Of(Predict.Of(Architecture.Arm, "4.4", Size.GiB, "HIGHMEM=y MODULES=y"));
         Assert.True(message.IsBlock);
         Assert.Equal(
         [
@@ -34,7 +34,7 @@ public class BootMessagesTests
     [InlineData("5.10", "  low ram: 0 - 36ffe000")]
     public void I386_of_every_era(string version, string line, bool present = true)
     {
-        BootMessage message = BootMessages.Of(Predictions.Of(Architecture.I386, version, 2 * Size.GiB, "NR_CPUS=8"));
+        BootMessage message = BootMessages.Of(Predict.Of(Architecture.I386, version, 2 * Size.GiB, "NR_CPUS=8"));
         Assert.Equal(present, message.Lines.Contains(line));
         Assert.Equal(KernelVersion.Parse(version) >= new KernelVersion(2, 6, 19) && KernelVersion.Parse(version) < new KernelVersion(5, 5), message.IsBlock);
         if (message.IsBlock)
@@ -46,7 +46,7 @@ public class BootMessagesTests
     [Fact]
     public void X86_64_announces_zones_only()
     {
-        BootMessage message = BootMessages.Of(Predictions.Of(Architecture.X64, "6.12", 8 * Size.GiB));
+        BootMessage message = BootMessages.Of(Predict.Of(Architecture.X64, "6.12", 8 * Size.GiB));
         Assert.False(message.IsBlock);
         Assert.Equal(
         [

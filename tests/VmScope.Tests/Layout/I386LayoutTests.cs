@@ -43,7 +43,7 @@ public class I386LayoutTests
     public void Regions_of_every_era(string version, string config, int cpus, ulong ramMiB,
         ulong pkmap, ulong vmallocEnd, ulong highMemory, ulong vmallocStart, ulong totalKiB)
     {
-        KernelLayout layout = Predictions.Of(Architecture.I386, version, ramMiB * MiB, $"{config} NR_CPUS={cpus} HIGHMEM=y");
+        KernelLayout layout = Predict.Of(Architecture.I386, version, ramMiB * MiB, $"{config} NR_CPUS={cpus} HIGHMEM=y");
         Assert.Equal((pkmap, vmallocEnd, highMemory, vmallocStart, totalKiB),
             (layout.ValueOf("pkmap-base"), layout.ValueOf("vmalloc-end"), layout.HighMemory.Value,
                 layout.Vmalloc.Start.Value, layout.VmallocTotalKiB));
@@ -76,7 +76,7 @@ public class I386LayoutTests
     [InlineData("6.1", "", 1, 85, 598)]
     public void The_fixmap_has_so_many_entries(string version, string config, int cpus, ulong permanent, ulong total)
     {
-        KernelLayout layout = Predictions.Of(Architecture.I386, version, 2048 * MiB, $"{config} NR_CPUS={cpus} HIGHMEM=y");
+        KernelLayout layout = Predict.Of(Architecture.I386, version, 2048 * MiB, $"{config} NR_CPUS={cpus} HIGHMEM=y");
         Assert.Equal((permanent, total), (layout.ValueOf("fixmap-permanent"), layout.ValueOf("fixmap-total")));
     }
 
@@ -90,7 +90,7 @@ public class I386LayoutTests
     [InlineData("6.1", 512, 0xff7fe000, 0xe0800000, 507896)]
     public void Without_highmem_the_area_reaches_the_fixmap(string version, ulong ramMiB, ulong end, ulong start, ulong totalKiB)
     {
-        KernelLayout layout = Predictions.Of(Architecture.I386, version, ramMiB * MiB, "NR_CPUS=1 HIGHMEM=n");
+        KernelLayout layout = Predict.Of(Architecture.I386, version, ramMiB * MiB, "NR_CPUS=1 HIGHMEM=n");
         Assert.Equal((end, start, totalKiB), (layout.Vmalloc.EndExclusive.Value, layout.Vmalloc.Start.Value, layout.VmallocTotalKiB));
         Assert.Null(layout.FindRegion("pkmap"));
     }
@@ -110,14 +110,14 @@ public class I386LayoutTests
     [InlineData("6.1", "vmalloc=16M", 1024, 0xfd3fe000, 0xfdbfe000, 16384)]
     public void Options_move_the_border(string version, string options, ulong ramMiB, ulong highMemory, ulong vmallocStart, ulong totalKiB)
     {
-        KernelLayout layout = Predictions.Of(Architecture.I386, version, ramMiB * MiB, "NR_CPUS=32 HIGHMEM=y", options);
+        KernelLayout layout = Predict.Of(Architecture.I386, version, ramMiB * MiB, "NR_CPUS=32 HIGHMEM=y", options);
         Assert.Equal((highMemory, vmallocStart, totalKiB), (layout.HighMemory.Value, layout.Vmalloc.Start.Value, layout.VmallocTotalKiB));
     }
 
     [Fact]
     public void Highmem_option_cuts_ram_on_a_large_machine()
     {
-        KernelLayout layout = Predictions.Of(Architecture.I386, "6.1", 2048 * MiB, "NR_CPUS=32 HIGHMEM=y", "highmem=512M");
+        KernelLayout layout = Predict.Of(Architecture.I386, "6.1", 2048 * MiB, "NR_CPUS=32 HIGHMEM=y", "highmem=512M");
         Assert.Equal(122880UL, layout.VmallocTotalKiB);
         Assert.Equal(layout.ValueOf("maxmem-pfn") + 131072, layout.ValueOf("max-pfn"));
     }
@@ -125,9 +125,9 @@ public class I386LayoutTests
     [Fact]
     public void Reservetop_moves_the_fixmap()
     {
-        KernelLayout modern = Predictions.Of(Architecture.I386, "6.1", 2048 * MiB, "NR_CPUS=32 HIGHMEM=y", "reservetop=64M");
+        KernelLayout modern = Predict.Of(Architecture.I386, "6.1", 2048 * MiB, "NR_CPUS=32 HIGHMEM=y", "reservetop=64M");
         Assert.Equal((0xfbfff000UL, 0xfabfe000UL), (modern.ValueOf("fixaddr-top"), modern.Vmalloc.EndExclusive.Value));
-        KernelLayout old = Predictions.Of(Architecture.I386, "2.6.24", 2048 * MiB, "NR_CPUS=32 HIGHMEM=y", "reservetop=64M");
+        KernelLayout old = Predict.Of(Architecture.I386, "2.6.24", 2048 * MiB, "NR_CPUS=32 HIGHMEM=y", "reservetop=64M");
         Assert.Equal(0xfb7fe000UL, old.Vmalloc.EndExclusive.Value);
     }
 
@@ -141,7 +141,7 @@ public class I386LayoutTests
     {
         for (int i = 0; i < gapsMiB.Length; i++)
         {
-            KernelLayout layout = Predictions.Of(Architecture.I386, version, (128 + (ulong)i) * MiB);
+            KernelLayout layout = Predict.Of(Architecture.I386, version, (128 + (ulong)i) * MiB);
             Assert.Equal((ulong)gapsMiB[i] * MiB, layout.FindRegion("vmalloc-gap")!.Value.Range.SizeBytes);
         }
     }
@@ -153,7 +153,7 @@ public class I386LayoutTests
     [InlineData("2.6.29", 32)]
     public void Fixed_addresses_of_2_6_28_and_29(string version, int cpus)
     {
-        KernelLayout layout = Predictions.Of(Architecture.I386, version, 2048 * MiB, $"NR_CPUS={cpus} HIGHMEM=y PROVIDE_OHCI1394_DMA_INIT=y");
+        KernelLayout layout = Predict.Of(Architecture.I386, version, 2048 * MiB, $"NR_CPUS={cpus} HIGHMEM=y PROVIDE_OHCI1394_DMA_INIT=y");
         (string, int, int)[] expected =
         [
             ("FIX_HOLE", 0, 1), ("FIX_VDSO", 1, 1), ("FIX_DBGP_BASE", 2, 1), ("FIX_EARLYCON_MEM_BASE", 3, 1),
@@ -169,7 +169,7 @@ public class I386LayoutTests
     [Fact]
     public void The_fixmap_of_2_4_begins_two_pages_below_the_top()
     {
-        KernelLayout layout = Predictions.Of(Architecture.I386, "2.4.20", 512 * MiB);
+        KernelLayout layout = Predict.Of(Architecture.I386, "2.4.20", 512 * MiB);
         Assert.Equal(("FIX_APIC_BASE", 0, 0xffffe000UL),
             (layout.Fixmap[0].Name, layout.Fixmap[0].Index, layout.Fixmap[0].Address.Value));
     }
@@ -179,10 +179,10 @@ public class I386LayoutTests
     [InlineData("2.6.9", "HIGHMEM=y NR_CPUS=1", 0xff800000 - 0x2000)]
     public void Half_a_gigabyte_begins_above_the_direct_map(string version, string config, ulong end)
     {
-        KernelLayout layout = Predictions.Of(Architecture.I386, version, 512 * MiB, config);
+        KernelLayout layout = Predict.Of(Architecture.I386, version, 512 * MiB, config);
         Assert.Equal((0xe0000000UL, 0xe0800000UL, end),
             (layout.HighMemory.Value, layout.Vmalloc.Start.Value, layout.Vmalloc.EndExclusive.Value));
-        KernelLayout without = Predictions.Of(Architecture.I386, version, 512 * MiB, config.Replace("HIGHMEM=y", "HIGHMEM=n", StringComparison.Ordinal));
+        KernelLayout without = Predict.Of(Architecture.I386, version, 512 * MiB, config.Replace("HIGHMEM=y", "HIGHMEM=n", StringComparison.Ordinal));
         Assert.Equal(0xe0800000UL, without.Vmalloc.Start.Value);
         Assert.Equal(without.ValueOf("fixaddr-start") - 0x2000, without.Vmalloc.EndExclusive.Value);
     }
@@ -192,7 +192,7 @@ public class I386LayoutTests
     [InlineData("X86_PAE=y", 512)]
     public void Pkmap_is_one_page_table(string config, int pages)
     {
-        KernelLayout layout = Predictions.Of(Architecture.I386, "2.6.24", 2048 * MiB, config);
+        KernelLayout layout = Predict.Of(Architecture.I386, "2.6.24", 2048 * MiB, config);
         Assert.Equal((ulong)pages * 4096, layout.FindRegion("pkmap")!.Value.Range.SizeBytes);
     }
 
@@ -209,18 +209,18 @@ public class I386LayoutTests
     [InlineData("6.1", "HIGHMEM64G=y X86_PAE=n", "", "needs X86_PAE")]
     public void What_cannot_be_is_refused(string version, string config, string options, string reason)
     {
-        LayoutAnswer answer = Predictions.Ask(Architecture.I386, version, 2048 * MiB, config, options);
+        LayoutAnswer answer = Predict.Ask(Architecture.I386, version, 2048 * MiB, config, options);
         Assert.Contains(reason, Assert.IsType<LayoutAnswer.Impossible>(answer).Reason, StringComparison.Ordinal);
     }
 
     [Fact]
     public void No_ram_is_refused() =>
-        Assert.IsType<LayoutAnswer.Impossible>(Predictions.Ask(Architecture.I386, "6.1", 0));
+        Assert.IsType<LayoutAnswer.Impossible>(Predict.Ask(Architecture.I386, "6.1", 0));
 
     [Fact]
     public void The_derivation_of_114680_kB_shows_every_step()
     {
-        KernelLayout layout = Predictions.Of(Architecture.I386, "2.6.24", 2048 * MiB, "NR_CPUS=1 HIGHMEM=y");
+        KernelLayout layout = Predict.Of(Architecture.I386, "2.6.24", 2048 * MiB, "NR_CPUS=1 HIGHMEM=y");
         var steps = DerivationText.Steps(layout, "vmalloc-total");
         Assert.Equal("114680 kB", steps[^1].Result);
         string[] names = [.. steps.Select(step => step.Quantity.Name)];
@@ -239,7 +239,7 @@ public class I386LayoutTests
     {
         foreach (string version in new[] { "2.4.20", "2.6.9", "2.6.24", "2.6.28", "3.4", "4.4", "4.15", "4.18", "5.4", "6.1" })
         {
-            KernelLayout layout = Predictions.Of(Architecture.I386, version, 4096 * MiB);
+            KernelLayout layout = Predict.Of(Architecture.I386, version, 4096 * MiB);
             HashSet<string> known = [];
             foreach (Quantity quantity in layout.Quantities)
             {

@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text;
-using VmScope.Cli.Layouts;
+using VmScope.Cli.Output.Layouts;
 using VmScope.Kernels;
 using VmScope.Layout;
 
@@ -126,7 +126,7 @@ public class LayoutPropertyTests
         ulong lastTotal = 0;
         for (ulong megabytes = 64; megabytes <= 512; megabytes += 8)
         {
-            KernelLayout layout = Predictions.Of(architecture, version, 2048 * Size.MiB, "NR_CPUS=4 HIGHMEM=y",
+            KernelLayout layout = Predict.Of(architecture, version, 2048 * Size.MiB, "NR_CPUS=4 HIGHMEM=y",
                 string.Create(CultureInfo.InvariantCulture, $"vmalloc={megabytes}M"));
             ulong both = layout.HighMemory.Value - layout.PageOffset.Value + (layout.VmallocTotalKiB * Size.KiB);
             Assert.Equal(sum ??= both, both);
@@ -145,7 +145,7 @@ public class LayoutPropertyTests
     {
         for (ulong megabytes = 16; megabytes <= 512; megabytes += 16)
         {
-            KernelLayout layout = Predictions.Of(Architecture.I386, version, 4096 * Size.MiB, "NR_CPUS=4",
+            KernelLayout layout = Predict.Of(Architecture.I386, version, 4096 * Size.MiB, "NR_CPUS=4",
                 string.Create(CultureInfo.InvariantCulture, $"vmalloc={megabytes}M"));
             Assert.Equal(megabytes * 1024, layout.VmallocTotalKiB);
         }
@@ -289,7 +289,7 @@ public class LayoutPropertyTests
             }
         }
 
-        LayoutInputs inputs = Predictions.Inputs(architecture, version.ToString(), (ulong)random.Next(64, 16384) * Size.MiB, config.ToString(), options.ToString());
+        LayoutInputs inputs = Predict.Inputs(architecture, version.ToString(), (ulong)random.Next(64, 16384) * Size.MiB, config.ToString(), options.ToString());
         return inputs with
         {
             Kernel = inputs.Kernel with

@@ -12,8 +12,7 @@ internal static class Predict
         int? virtualBits = null) =>
         new(new KernelDescription(new KernelIdentity(version, KernelVersion.Parse(version), KernelVendor.Mainline), architecture)
         {
-            Config = new KernelConfig(config.Split(' ', StringSplitOptions.RemoveEmptyEntries)
-                .Select(word => new KeyValuePair<string, string>(word.Split('=')[0], word.Split('=')[1])), isComplete: false),
+            Config = Config(config),
             CommandLine = KernelCommandLine.Parse(commandLine),
             Cpu = new CpuFacts { VirtualAddressBits = virtualBits },
         });
@@ -36,4 +35,24 @@ internal static class Predict
     /// <summary>Why there is no layout; fails the test when there is one.</summary>
     internal static string Refusal(this LayoutInputs inputs) =>
         Assert.IsType<LayoutAnswer.Impossible>(LayoutPredictor.Predict(inputs)).Reason;
+
+    /// <summary>Predicts from a version, an amount of RAM and configuration symbols ("NR_CPUS=8 X86_PAE=y").</summary>
+    internal static LayoutAnswer Ask(Architecture architecture, string version, ulong ramBytes, string config = "", string commandLine = "") =>
+        LayoutPredictor.Predict(Inputs(architecture, version, ramBytes, config, commandLine));
+
+    /// <summary>The layout, where there is one.</summary>
+    internal static KernelLayout Of(Architecture architecture, string version, ulong ramBytes, string config = "", string commandLine = "") =>
+        Assert.IsType<LayoutAnswer.Predicted>(Ask(architecture, version, ramBytes, config, commandLine)).Layout;
+
+    /// <summary>The inputs of both.</summary>
+    internal static LayoutInputs Inputs(Architecture architecture, string version, ulong ramBytes, string config = "", string commandLine = "") =>
+        Inputs(architecture, version, config, commandLine) with { RamBytes = ramBytes };
+
+    /// <summary>An excerpt of a configuration.</summary>
+    internal static KernelConfig Config(string symbols) => new(
+        symbols.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(pair =>
+        {
+            string[] parts = pair.Split('=', 2);
+            return new KeyValuePair<string, string>(parts[0], parts[1]);
+        }), isComplete: false);
 }

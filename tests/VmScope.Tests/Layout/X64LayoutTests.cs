@@ -22,7 +22,7 @@ public class X64LayoutTests
     [InlineData("6.12", 0xffff888000000000, 0xffffc90000000000, 34359738367)]
     public void Bases_of_every_era(string version, ulong pageOffset, ulong vmallocStart, ulong totalKiB)
     {
-        KernelLayout layout = Predictions.Of(Architecture.X64, version, 4 * GiB, commandLine: "nokaslr");
+        KernelLayout layout = Predict.Of(Architecture.X64, version, 4 * GiB, commandLine: "nokaslr");
         Assert.Equal((pageOffset, vmallocStart, totalKiB), (layout.PageOffset.Value, layout.Vmalloc.Start.Value, layout.VmallocTotalKiB));
         Assert.Equal(pageOffset + (4 * GiB), layout.HighMemory.Value);
     }
@@ -33,7 +33,7 @@ public class X64LayoutTests
     [InlineData("6.1", 0xff11000000000000, 0xffa0000000000000, 13743895347199)]
     public void Bases_with_five_levels(string version, ulong pageOffset, ulong vmallocStart, ulong totalKiB)
     {
-        LayoutInputs inputs = Predictions.Inputs(Architecture.X64, version, 4 * GiB, "X86_5LEVEL=y", "nokaslr");
+        LayoutInputs inputs = Predict.Inputs(Architecture.X64, version, 4 * GiB, "X86_5LEVEL=y", "nokaslr");
         inputs = inputs with { Kernel = inputs.Kernel with { Cpu = new CpuFacts { VirtualAddressBits = 57 } } };
         KernelLayout layout = Assert.IsType<LayoutAnswer.Predicted>(LayoutPredictor.Predict(inputs)).Layout;
         Assert.Equal((pageOffset, vmallocStart, totalKiB), (layout.PageOffset.Value, layout.Vmalloc.Start.Value, layout.VmallocTotalKiB));
@@ -56,7 +56,7 @@ public class X64LayoutTests
     [InlineData("user", 0x0000000000000000, 0x00007fffffffefff)]
     public void Regions_as_the_documentation_lists_them(string name, ulong start, ulong last)
     {
-        KernelLayout layout = Predictions.Of(Architecture.X64, "6.12", 4 * GiB, "KASAN=y", "nokaslr");
+        KernelLayout layout = Predict.Of(Architecture.X64, "6.12", 4 * GiB, "KASAN=y", "nokaslr");
         Region region = layout.FindRegion(name)!.Value;
         Assert.Equal((start, last), (region.Range.Start.Value, region.Range.Last.Value));
     }
@@ -71,7 +71,7 @@ public class X64LayoutTests
     [InlineData("cpu-entry-area", 0xfffffe0000000000, 0xfffffe7fffffffff)]
     public void Regions_with_five_levels_as_the_documentation_lists_them(string name, ulong start, ulong last)
     {
-        LayoutInputs inputs = Predictions.Inputs(Architecture.X64, "6.12", 4 * GiB, "KASAN=y X86_5LEVEL=y", "nokaslr");
+        LayoutInputs inputs = Predict.Inputs(Architecture.X64, "6.12", 4 * GiB, "KASAN=y X86_5LEVEL=y", "nokaslr");
         inputs = inputs with { Kernel = inputs.Kernel with { Cpu = new CpuFacts { Flags = ["la57"] } } };
         Region region = Assert.IsType<LayoutAnswer.Predicted>(LayoutPredictor.Predict(inputs)).Layout.FindRegion(name)!.Value;
         Assert.Equal((start, last), (region.Range.Start.Value, region.Range.Last.Value));
@@ -85,7 +85,7 @@ public class X64LayoutTests
     [InlineData("2.6.9", "", 0xffffffffa0000000, 0xffffffffb0000000)]
     public void Modules_follow_the_image_window(string version, string config, ulong start, ulong end)
     {
-        KernelLayout layout = Predictions.Of(Architecture.X64, version, 4 * GiB, config.Contains("RANDOMIZE_BASE", StringComparison.Ordinal) ? config : config + " RANDOMIZE_BASE=n");
+        KernelLayout layout = Predict.Of(Architecture.X64, version, 4 * GiB, config.Contains("RANDOMIZE_BASE", StringComparison.Ordinal) ? config : config + " RANDOMIZE_BASE=n");
         Region modules = layout.FindRegion("modules")!.Value;
         Assert.Equal((start, end), (modules.Range.Start.Value, modules.Range.EndExclusive.Value));
     }
@@ -98,14 +98,14 @@ public class X64LayoutTests
     [InlineData(Architecture.I386, "6.1", "FIX_IO_APIC_BASE_0", 0xffffb000)]
     public void Apics_lie_where_page_tables_show_them(Architecture architecture, string version, string name, ulong address)
     {
-        KernelLayout layout = Predictions.Of(architecture, version, 2 * GiB);
+        KernelLayout layout = Predict.Of(architecture, version, 2 * GiB);
         Assert.Equal(address, Assert.Single(layout.Fixmap, entry => entry.Name == name).Address.Value);
     }
 
     [Fact]
     public void Kaslr_keeps_order_and_room()
     {
-        KernelLayout layout = Predictions.Of(Architecture.X64, "6.12", 2 * GiB, "RANDOMIZE_BASE=y ZONE_DEVICE=n");
+        KernelLayout layout = Predict.Of(Architecture.X64, "6.12", 2 * GiB, "RANDOMIZE_BASE=y ZONE_DEVICE=n");
         RandomStart direct = layout.FindRegion("direct-map")!.Value.Random!.Value;
         RandomStart vmalloc = layout.FindRegion("vmalloc")!.Value.Random!.Value;
         RandomStart vmemmap = layout.FindRegion("vmemmap")!.Value.Random!.Value;
@@ -114,8 +114,8 @@ public class X64LayoutTests
         Assert.True(direct.Highest < vmalloc.Highest && vmalloc.Highest < vmemmap.Highest);
         // Quirk: the step between two regions is not part of the budget, so the last may end two steps late.
         Assert.InRange(vmemmap.Highest.Value + Size.TiB, vmalloc.Highest.Value, 0xfffffe0000000000 + (2 * GiB));
-        Assert.Null(Predictions.Of(Architecture.X64, "6.12", 2 * GiB, "RANDOMIZE_BASE=y", "nokaslr").FindRegion("vmalloc")!.Value.Random);
-        Assert.Null(Predictions.Of(Architecture.X64, "6.12", 2 * GiB, "RANDOMIZE_BASE=y KASAN=y").FindRegion("vmalloc")!.Value.Random);
+        Assert.Null(Predict.Of(Architecture.X64, "6.12", 2 * GiB, "RANDOMIZE_BASE=y", "nokaslr").FindRegion("vmalloc")!.Value.Random);
+        Assert.Null(Predict.Of(Architecture.X64, "6.12", 2 * GiB, "RANDOMIZE_BASE=y KASAN=y").FindRegion("vmalloc")!.Value.Random);
     }
 
     /// <summary>Bases of boots of cloud kernels, where PCI_P2PDMA is off: ZONE_DEVICE alone kept the direct map at its full size.</summary>
@@ -126,7 +126,7 @@ public class X64LayoutTests
     {
         const string config = "RANDOMIZE_BASE=y RANDOMIZE_MEMORY=y PCI_P2PDMA=n ZONE_DEVICE=";
         RandomStart Start(string zoneDevice) =>
-            Predictions.Of(Architecture.X64, version, ramMiB * Size.MiB, config + zoneDevice).FindRegion("vmalloc")!.Value.Random!.Value;
+            Predict.Of(Architecture.X64, version, ramMiB * Size.MiB, config + zoneDevice).FindRegion("vmalloc")!.Value.Random!.Value;
 
         Assert.InRange(vmallocBase, Start("y").Lowest.Value, Start("y").Highest.Value);
         Assert.True(Start("n").Highest.Value < vmallocBase);
@@ -135,7 +135,7 @@ public class X64LayoutTests
     [Fact]
     public void Kmsan_keeps_a_quarter()
     {
-        KernelLayout layout = Predictions.Of(Architecture.X64, "6.12", 2 * GiB, "KMSAN=y", "nokaslr");
+        KernelLayout layout = Predict.Of(Architecture.X64, "6.12", 2 * GiB, "KMSAN=y", "nokaslr");
         Assert.Equal((8UL << 30) - 1, layout.VmallocTotalKiB);
     }
 
@@ -144,19 +144,19 @@ public class X64LayoutTests
     [InlineData("2.6.8", "", "oldest is 2.6.9")]
     [InlineData("6.1", "NR_CPUS=8193", "1 to 8192")]
     public void What_cannot_be_is_refused(string version, string config, string reason) =>
-        Assert.Contains(reason, Assert.IsType<LayoutAnswer.Impossible>(Predictions.Ask(Architecture.X64, version, 2 * GiB, config)).Reason, StringComparison.Ordinal);
+        Assert.Contains(reason, Assert.IsType<LayoutAnswer.Impossible>(Predict.Ask(Architecture.X64, version, 2 * GiB, config)).Reason, StringComparison.Ordinal);
 
     [Fact]
     public void Options_of_other_architectures_are_called_useless()
     {
-        KernelLayout layout = Predictions.Of(Architecture.X64, "6.12", 2 * GiB, commandLine: "vmalloc=512M nokaslr");
+        KernelLayout layout = Predict.Of(Architecture.X64, "6.12", 2 * GiB, commandLine: "vmalloc=512M nokaslr");
         Assert.Contains(layout.Notes, note => note.Contains("vmalloc=", StringComparison.Ordinal));
     }
 
     [Fact]
     public void In_the_direct_map_physical_is_virtual_less_PAGE_OFFSET()
     {
-        KernelLayout layout = Predictions.Of(Architecture.I386, "2.6.24", 2 * GiB);
+        KernelLayout layout = Predict.Of(Architecture.I386, "2.6.24", 2 * GiB);
         Assert.Equal(new PhysicalAddress(3), layout.ToPhysical(new VirtualAddress(0xc0000003)));
         Assert.Null(layout.ToPhysical(new VirtualAddress(0xf8800000)));
         Assert.Null(layout.ToPhysical(new VirtualAddress(0xbfffffff)));
@@ -165,7 +165,7 @@ public class X64LayoutTests
     [Fact]
     public void A_vendors_kernel_and_a_newer_one_are_assumptions()
     {
-        LayoutInputs inputs = Predictions.Inputs(Architecture.X64, "9.9", 2 * GiB);
+        LayoutInputs inputs = Predict.Inputs(Architecture.X64, "9.9", 2 * GiB);
         inputs = inputs with { Kernel = inputs.Kernel with { Identity = inputs.Kernel.Identity with { Vendor = KernelVendor.RedHat } } };
         KernelLayout layout = Assert.IsType<LayoutAnswer.Predicted>(LayoutPredictor.Predict(inputs)).Layout;
         Assert.Contains(layout.Assumed, assumption => assumption.Name == "vendor kernel");

@@ -55,7 +55,7 @@ public class X86MemoryTests
     [InlineData("HIGHMEM4G=y X86_PAE=y", 0x100000)]
     public void Ram_above_4_GiB_needs_HIGHMEM64G(string config, ulong maxPfn)
     {
-        LayoutInputs inputs = Predictions.Inputs(Architecture.I386, "6.1", 0, config) with
+        LayoutInputs inputs = Predict.Inputs(Architecture.I386, "6.1", 0, config) with
         {
             RamBytes = null,
             Memory = new MemoryMap(
@@ -71,7 +71,7 @@ public class X86MemoryTests
 
     private static X86Memory Memory(string options)
     {
-        LayoutInputs inputs = Predictions.Inputs(Architecture.I386, "6.1", 0, commandLine: options) with
+        LayoutInputs inputs = Predict.Inputs(Architecture.I386, "6.1", 0, commandLine: options) with
         {
             RamBytes = null,
             Memory = new MemoryMap(

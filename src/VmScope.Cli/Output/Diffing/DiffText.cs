@@ -37,7 +37,7 @@ internal static class DiffText
 
     private static void Windows(DiffReport report, DiffWindows windows, TextWriter output, int width)
     {
-        TextTable table = new(("", Side.Left), ("areas", Side.Right), ("bytes", Side.Right), ("unpurged", Side.Right), ("free", Side.Right), ("holes", Side.Right), ("largest hole", Side.Right), ("fragmentation", Side.Right));
+        ColumnTable table = new(("", Side.Left), ("areas", Side.Right), ("bytes", Side.Right), ("unpurged", Side.Right), ("free", Side.Right), ("holes", Side.Right), ("largest hole", Side.Right), ("fragmentation", Side.Right));
         Add("then", report.Snapshots[0]);
         Add("now", report.Snapshots[^1]);
         foreach (DiffWindow window in windows.Items)
@@ -94,7 +94,7 @@ internal static class DiffText
         }
 
         output.WriteLine($"{title}:");
-        TextTable table = hasRate
+        ColumnTable table = hasRate
             ? new(("areas", Side.Right), ("+/-", Side.Right), ("bytes", Side.Right), ("+/-", Side.Right), ("per hour", Side.Right), ("", Side.Left))
             : new(("areas", Side.Right), ("+/-", Side.Right), ("bytes", Side.Right), ("+/-", Side.Right), ("", Side.Left));
         foreach (DiffGroup group in all.OrderByDescending(group => Int128.Abs(group.BytesMore)).ThenBy(group => group.Name, StringComparer.Ordinal).Take(lines))
@@ -121,7 +121,7 @@ internal static class DiffText
         }
 
         output.WriteLine($"{title} ({Grouped(rows.Length)}):");
-        TextTable table = new(("from", Side.Left), ("bytes", Side.Right), ("kind", Side.Left), ("owner", Side.Left)) { ShowHeader = false };
+        ColumnTable table = new(("from", Side.Left), ("bytes", Side.Right), ("kind", Side.Left), ("owner", Side.Left)) { ShowHeader = false };
         foreach (DiffRow row in rows.Take(lines))
         {
             table.Add($"0x{row.Start:x8}", SizeText.Grouped(row.SizeBytes), row.Kind, row.Owner + (row.Phys is { } phys ? $" phys=0x{phys:x}" : ""));

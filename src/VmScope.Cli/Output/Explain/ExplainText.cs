@@ -151,7 +151,7 @@ internal sealed partial class ExplainText
             Grouping.Caller or Grouping.Gap => "owner",
         };
         bool isNode = _settings.By == Grouping.Node;
-        TextTable table = isNode
+        ColumnTable table = isNode
             ? new(("areas", Side.Right), ("memory", Side.Right), ("pages", Side.Right), (what, Side.Left))
             : new(("areas", Side.Right), ("addresses", Side.Right), ("memory", Side.Right), ("each", Side.Left), (what, Side.Left));
         ulong restBytes = 0;
@@ -238,7 +238,7 @@ internal sealed partial class ExplainText
         foreach (WindowAccount account in _list.Windows)
         {
             Title(account.Window.Name == "vmalloc" ? "What the gaps are" : $"Gaps of the {account.Window.Name} window");
-            TextTable kinds = new(("gaps", Side.Right), ("bytes", Side.Right), ("kind", Side.Left), ("what it is", Side.Left));
+            ColumnTable kinds = new(("gaps", Side.Right), ("bytes", Side.Right), ("kind", Side.Left), ("what it is", Side.Left));
             for (int kind = 0; kind < GapKinds.Count; kind++)
             {
                 if (account.CountByGapKind[kind] > 0)
@@ -270,7 +270,7 @@ internal sealed partial class ExplainText
         }
 
         _out.WriteLine(_paint.Dim(every ? "  in address order:" : "  the largest:"));
-        TextTable table = new(("start", Side.Left), ("end", Side.Left), ("bytes", Side.Right), ("kind", Side.Left), ("", Side.Left));
+        ColumnTable table = new(("start", Side.Left), ("end", Side.Left), ("bytes", Side.Right), ("kind", Side.Left), ("", Side.Left));
         for (int i = 0; i < shown; i++)
         {
             Gap gap = gaps[i];

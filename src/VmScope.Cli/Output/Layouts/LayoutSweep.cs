@@ -4,7 +4,7 @@ using VmScope.Cli.Output;
 using VmScope.Kernels;
 using VmScope.Layout;
 
-namespace VmScope.Cli.Layouts;
+namespace VmScope.Cli.Output.Layouts;
 
 /// <summary>Predicts one layout per value of one input: the picture of lowmem against the vmalloc area.</summary>
 internal static class LayoutSweep

@@ -6,7 +6,7 @@ using VmScope.Layout;
 using VmScope.Physical;
 using VmScope.Proc;
 
-namespace VmScope.Cli.Layouts;
+namespace VmScope.Cli.Output.Layouts;
 
 /// <summary>A layout in the kernel's own words: boot messages and /proc/meminfo.</summary>
 internal static class BootText

@@ -3,7 +3,7 @@ using VmScope.Cli.Output;
 using VmScope.Kernels;
 using VmScope.Layout;
 
-namespace VmScope.Cli.Layouts;
+namespace VmScope.Cli.Output.Layouts;
 
 /// <summary>A layout for people: a map to scale, the regions, zones, fixmap, and what was assumed.</summary>
 internal sealed class LayoutText(KernelLayout layout, Terminal terminal, Paint paint, ObservedBases? observed)
@@ -53,7 +53,7 @@ internal sealed class LayoutText(KernelLayout layout, Terminal terminal, Paint p
 
     private void WriteRegions(TextWriter output)
     {
-        TextTable table = new(("Region", Side.Left), ("Start", Side.Right), ("End", Side.Right), ("Size", Side.Right), ("", Side.Left));
+        ColumnTable table = new(("Region", Side.Left), ("Start", Side.Right), ("End", Side.Right), ("Size", Side.Right), ("", Side.Left));
         foreach (Region region in layout.Regions)
         {
             List<string> notes = [];
@@ -94,7 +94,7 @@ internal sealed class LayoutText(KernelLayout layout, Terminal terminal, Paint p
     {
         output.WriteLine();
         bool nodes = layout.Zones.Any(zone => zone.Node != 0);
-        TextTable table = new(("Zone", Side.Left), ("First frame", Side.Right), ("Spanned", Side.Right), ("Present", Side.Right), ("Size", Side.Right));
+        ColumnTable table = new(("Zone", Side.Left), ("First frame", Side.Right), ("Spanned", Side.Right), ("Present", Side.Right), ("Size", Side.Right));
         foreach (Zone zone in layout.Zones)
         {
             table.Add(
@@ -118,7 +118,7 @@ internal sealed class LayoutText(KernelLayout layout, Terminal terminal, Paint p
         }
 
         output.WriteLine();
-        TextTable table = new(("Fixmap entry", Side.Left), ("Index", Side.Right), ("Address", Side.Right), ("Pages", Side.Right), ("Why", Side.Left));
+        ColumnTable table = new(("Fixmap entry", Side.Left), ("Index", Side.Right), ("Address", Side.Right), ("Pages", Side.Right), ("Why", Side.Left));
         foreach (FixmapEntry entry in layout.Fixmap)
         {
             string why = entry.When is { } when ? $"{entry.Why} ({when.Replace("&", " and ", StringComparison.Ordinal)})" : entry.Why;

@@ -3,7 +3,7 @@ using VmScope.Cli.Output;
 using VmScope.Kernels;
 using VmScope.Layout;
 
-namespace VmScope.Cli.Layouts;
+namespace VmScope.Cli.Output.Layouts;
 
 /// <summary>The address space as a column of lines, top of memory first, each region as tall as it is large.</summary>
 /// <remarks>

@@ -6,7 +6,7 @@ using VmScope.Layout;
 using VmScope.Physical;
 using VmScope.Sources;
 
-namespace VmScope.Cli.Layouts;
+namespace VmScope.Cli.Output.Layouts;
 
 /// <summary>The options that describe a boot, and how they and evidence become the inputs of a prediction.</summary>
 /// <remarks>Options win over evidence, so that "what if" is one option away from a real machine.</remarks>

@@ -2,7 +2,7 @@ using System.Globalization;
 using VmScope.Layout;
 using VmScope.Sources;
 
-namespace VmScope.Cli.Layouts;
+namespace VmScope.Cli.Output.Layouts;
 
 /// <summary>Where a randomised region really was, as far as evidence tells; read only when --observed asks for it.</summary>
 /// <remarks>

@@ -4,7 +4,7 @@ using VmScope.Cli.Output;
 using VmScope.Kernels;
 using VmScope.Layout;
 
-namespace VmScope.Cli.Layouts;
+namespace VmScope.Cli.Output.Layouts;
 
 /// <summary>A layout as JSON; documented in docs/json-layout.md.</summary>
 internal static class LayoutJson

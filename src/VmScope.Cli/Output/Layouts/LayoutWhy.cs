@@ -3,7 +3,7 @@ using System.Globalization;
 using VmScope.Cli.Output;
 using VmScope.Layout;
 
-namespace VmScope.Cli.Layouts;
+namespace VmScope.Cli.Output.Layouts;
 
 /// <summary>Writes down why a number is what it is, inputs first.</summary>
 internal static class LayoutWhy

@@ -17,13 +17,13 @@ internal enum Side
 /// Ours rather than a library's: the one that restores everywhere costs more at start-up than reading and
 /// explaining a real list (docs/decisions/start-up.md).
 /// </remarks>
-internal sealed class TextTable
+internal sealed class ColumnTable
 {
     private const string Gap = "  ";
     private readonly (string Title, Side Side)[] _columns;
     private readonly List<string[]> _rows = [];
 
-    internal TextTable(params (string Title, Side Side)[] columns) => _columns = columns;
+    internal ColumnTable(params (string Title, Side Side)[] columns) => _columns = columns;
 
     /// <summary>Whether the first line names the columns.</summary>
     internal bool ShowHeader { get; init; } = true;
