@@ -1,6 +1,5 @@
 using VmScope.Machine;
 using VmScope.Paging;
-using VmScope.Physical;
 using VmScope.Tests.Support;
 using VmScope.Vmalloc;
 
