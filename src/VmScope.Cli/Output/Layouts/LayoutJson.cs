@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text.Json;
-using VmScope.Cli.Output;
 using VmScope.Kernels;
 using VmScope.Layout;
 

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Globalization;
-using VmScope.Cli.Output;
 using VmScope.Kernels;
 using VmScope.Layout;
 using VmScope.Physical;

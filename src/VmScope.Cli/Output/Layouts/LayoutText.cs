@@ -1,5 +1,4 @@
 using System.Globalization;
-using VmScope.Cli.Output;
 using VmScope.Kernels;
 using VmScope.Layout;
 

@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using System.Globalization;
-using VmScope.Cli.Output;
 using VmScope.Layout;
 
 namespace VmScope.Cli.Output.Layouts;
