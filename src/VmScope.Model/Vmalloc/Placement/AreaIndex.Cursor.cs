@@ -96,7 +96,7 @@ internal sealed unsafe partial class AreaIndex
         }
     }
 
-    /// <summary>Moves to an area by its first page; looks in the leaf of the last operation first.</summary>
+    /// <summary>Moves to an area that is to be freed, by its first page; looks in the leaf of the last operation first.</summary>
     /// <returns>False when no area starts there.</returns>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private bool MoveToArea(long start)
@@ -105,18 +105,31 @@ internal sealed unsafe partial class AreaIndex
         {
             byte* leaf = _leaf;
             long offset = start - _leafStart;
-            if (LeafNode.Offsets(leaf)[_lane] == offset)
+            int lane = _lane;
+            if (LeafNode.Offsets(leaf)[lane] == offset)
             {
                 return true;   // placed just now
             }
 
             if ((ulong)offset < LeafNode.Unused)
             {
-                int lane = LeafNode.CountAtOrBelow(leaf, offset) - 1;
+                // Often next to that; a guess that holds spares waiting for what the last operation wrote.
+                if (lane > 0 && LeafNode.Offsets(leaf)[lane - 1] == offset)
+                {
+                    lane--;
+                }
+                else if (lane < LeafNode.Lanes - 1 && LeafNode.Offsets(leaf)[lane + 1] == offset)
+                {
+                    lane++;
+                }
+                else
+                {
+                    lane = LeafNode.CountUpTo(leaf, (ushort)offset) - 1;
+                }
+
                 if (LeafNode.Offsets(leaf)[lane] == offset)
                 {
                     _lane = lane;
-                    LeaveSpot();
                     return true;
                 }
             }

@@ -33,7 +33,7 @@ internal sealed unsafe partial class AreaIndex
             _spotPage = page + pages;
             _spotMost = Math.Min(rest, LeafNode.Saturated - 1);
             _knownBelow = page + pages;
-            InsertEntry(holeBefore: 0, blockBefore: 0, page, pages, rest, block);
+            InsertEntry(hole, holeBefore: 0, blockBefore: 0, page, pages, rest, block);
         }
     }
 
@@ -87,7 +87,7 @@ internal sealed unsafe partial class AreaIndex
             // The existing node keeps the upper part and its place in the tree; the lower part is a new one.
             node->Start = page + pages;
             int lower = _shape.InsertBefore(start, page, block);
-            ReserveBlock();
+            _blockMemory = _shape.Memory;
             if (block == _bottom)
             {
                 _bottom = lower;
@@ -98,23 +98,18 @@ internal sealed unsafe partial class AreaIndex
         }
     }
 
-    /// <summary>Turns the area moved to into a hole, or a part of its neighbours.</summary>
+    /// <summary>
+    /// Turns the area moved to into a hole, or a part of its neighbours. It is not the first of its leaf, and not huge.
+    /// </summary>
     /// <remarks>Source: mm/vmalloc.c, merge_or_add_vmap_area().</remarks>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void Free(long start)
+    private void Free(long start, int pages)
     {
         unchecked
         {
             byte* leaf = _leaf;
             int lane = _lane;
             int before = lane - 1;
-            int pages = LeafNode.Sizes(leaf)[lane];
-            if (before < 0 || pages == LeafNode.Saturated || LeafNode.Sizes(leaf)[before] == LeafNode.Saturated)
-            {
-                FreeSlowly();
-                return;
-            }
-
             int holeBefore = LeafNode.Holes(leaf)[before];
             int hole = holeBefore + pages + LeafNode.Holes(leaf)[lane];
             int block = GiveBlock(leaf, lane, LeafNode.Blocks(leaf)[before], LeafNode.Blocks(leaf)[lane], start, start + pages);
@@ -128,13 +123,25 @@ internal sealed unsafe partial class AreaIndex
 
             hole = Math.Min(hole, LeafNode.Saturated);
             LeafNode.RemoveBehind(leaf, before, hole, block);
-            long page = start - holeBefore;
+            long page = start - holeBefore;   // too high if the hole before is huge; then it is above what is known
             _knownBelow = Math.Min(_knownBelow, page);
             _spotPage = page;
             _spotLeast = _knownBelow == page ? _knownPages : LeafNode.Saturated;
             _spotMost = Math.Min(hole, LeafNode.Saturated - 1);
             RaiseHoles(hole);
             ShrinkIfFew();
+        }
+    }
+
+    private void FreeAny(long start, long pages)
+    {
+        if (_lane == 0 || pages >= LeafNode.Saturated)
+        {
+            FreeSlowly();
+        }
+        else
+        {
+            Free(start, (int)pages);
         }
     }
 
@@ -228,7 +235,7 @@ internal sealed unsafe partial class AreaIndex
             int block = earlier != 0 ? _shape.InsertAfter(start, end, LeafNode.Blocks(leaf)[BitOperations.Log2(earlier)])
                 : withBlock != 0 ? _shape.InsertBefore(start, end, LeafNode.Blocks(leaf)[BitOperations.TrailingZeroCount(withBlock)])
                 : _shape.InsertAfter(start, end, _shape.AtOrBelow(start));   // the block at the bottom is below everything
-            ReserveBlock();
+            _blockMemory = _shape.Memory;   // may have grown
             return block;
         }
     }
@@ -244,7 +251,7 @@ internal sealed unsafe partial class AreaIndex
         MoveTo(start);
         if (AreaStart == start && AreaPages == end - start)
         {
-            Free(start);
+            FreeAny(start, end - start);
             return true;
         }
 
@@ -261,7 +268,7 @@ internal sealed unsafe partial class AreaIndex
             long pages = AreaPages;
             if (pages == end - start)
             {
-                Free(start);
+                FreeAny(start, pages);
                 return true;
             }
 

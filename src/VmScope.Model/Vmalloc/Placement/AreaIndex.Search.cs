@@ -100,8 +100,7 @@ internal sealed unsafe partial class AreaIndex
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private long FirstPage(ulong windowStart) =>
-        unchecked((long)(windowStart >> _pageShift) + ((windowStart & _pageMask) != 0 || windowStart == 0 ? 1 : 0));
+    private long FirstPage(ulong windowStart) => unchecked((long)((Math.Max(windowStart, 1) - 1) >> _pageShift) + 1);
 
     private bool LocateAligned(long pages, ulong alignBytes, bool windowIsExact, long from, long to, out long page, out int block)
     {

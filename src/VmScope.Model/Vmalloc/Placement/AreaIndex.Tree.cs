@@ -59,20 +59,8 @@ internal sealed unsafe partial class AreaIndex
         _blockMemory = _shape.Memory;
     }
 
-    // Memory moves only when an operation is through with it: there is always as much to spare as one can take.
-
-    /// <summary>Makes sure that the next new block moves none in memory.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void ReserveBlock()
-    {
-        if (_shape.Spare < 1)
-        {
-            _shape.Reserve(1);
-            FindMemory();
-        }
-    }
-
     /// <summary>Makes sure that the next new leaf, and the inner nodes it may bring, move none in memory.</summary>
+    /// <remarks>Called when an operation is through with its pointers, so that none has to ask first.</remarks>
     private void ReserveNodes()
     {
         if (_leaves.Spare < 1 || _inner.Spare < HeightMax)
@@ -125,8 +113,11 @@ internal sealed unsafe partial class AreaIndex
     private static int HoleLane(long pages) => unchecked((int)Math.Min(pages, LeafNode.Saturated));
 
     /// <summary>Puts an area behind the one moved to, which gets another hole, and moves to it.</summary>
+    private void InsertEntry(int holeBefore, int blockBefore, long start, int size, int hole, int block) =>
+        InsertEntry(LeafNode.Holes(_leaf)[_lane], holeBefore, blockBefore, start, size, hole, block);
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void InsertEntry(int holeBefore, int blockBefore, long start, int size, int hole, int block)
+    private void InsertEntry(int oldHole, int holeBefore, int blockBefore, long start, int size, int hole, int block)
     {
         unchecked
         {
@@ -139,7 +130,6 @@ internal sealed unsafe partial class AreaIndex
                 return;
             }
 
-            int oldHole = LeafNode.Holes(leaf)[lane];
             LeafNode.InsertBehind(leaf, lane, holeBefore, blockBefore, (int)offset, size, hole, block);
             _lane = lane + 1;
             AreaCount++;

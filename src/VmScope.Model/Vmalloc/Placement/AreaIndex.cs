@@ -211,15 +211,23 @@ internal sealed unsafe partial class AreaIndex : IFreeSpace
         unchecked
         {
             long page = (long)(start >> _pageShift);
-            if (page == 0 || (start & _pageMask) != 0 || !MoveToArea(page))
+            if ((start & _pageMask) == 0 && page != 0 && MoveToArea(page))
             {
-                sizeBytes = 0;
-                return false;
+                int pages = LeafNode.Sizes(_leaf)[_lane];
+                sizeBytes = (ulong)pages << _pageShift;
+                if (pages == LeafNode.Saturated || _lane == 0)
+                {
+                    sizeBytes = (ulong)AreaPages << _pageShift;
+                    FreeSlowly();
+                    return true;
+                }
+
+                Free(page, pages);
+                return true;
             }
 
-            sizeBytes = (ulong)PagesOf(_leaf, _lane, page) << _pageShift;
-            Free(page);
-            return true;
+            sizeBytes = 0;
+            return false;
         }
     }
 

@@ -42,7 +42,6 @@ internal sealed unsafe class BlockShapeTree
     {
         _arena = other._arena.Clone();
         Memory = _arena.Base;
-        Count = other.Count;
     }
 
     internal int Root
@@ -51,19 +50,12 @@ internal sealed unsafe class BlockShapeTree
         private set => At(0)->Right = value;
     }
 
-    internal int Count { get; private set; }
+    internal int Count => _arena.Taken;
 
     internal long UsedBytes => _arena.UsedBytes;
 
-    /// <summary>Where id 0 is; the others are as many bytes behind it as they say. Changes only in <see cref="Reserve"/>.</summary>
+    /// <summary>Where id 0 is; the others are as many bytes behind it as they say. Changes when a block is added.</summary>
     internal byte* Memory { get; private set; }
-
-    /// <summary>How many insertions move no node in memory.</summary>
-    internal int Spare
-    {
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        get => _arena.Spare;
-    }
 
     internal BlockShapeTree Clone() => new(this);
 
@@ -71,18 +63,12 @@ internal sealed unsafe class BlockShapeTree
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal BlockNode* At(int id) => unchecked((BlockNode*)(Memory + id));
 
-    /// <summary>Makes sure that so many insertions move no node in memory.</summary>
-    internal void Reserve(int nodes)
-    {
-        _arena.Reserve(nodes);
-        Memory = _arena.Base;
-    }
-
     /// <summary>Takes the links of a tree that was read; returns the id of each node by its index.</summary>
     internal int[] Load(ReadOnlySpan<FreeTreeNode> preorder, FreeTreeShape shape, int pageShift)
     {
         int[] ids = new int[preorder.Length];
-        Reserve(shape.Count + 1);
+        _arena.Reserve(shape.Count);
+        Memory = _arena.Base;
         for (int index = 0; index < ids.Length; index++)
         {
             ids[index] = preorder[index].IsMissing ? 0 : _arena.Take();
@@ -106,7 +92,7 @@ internal sealed unsafe class BlockShapeTree
             }
         }
 
-        (Root, Count) = (ids[0], shape.Count);
+        Root = ids[0];
         return ids;
     }
 
@@ -145,7 +131,8 @@ internal sealed unsafe class BlockShapeTree
         unchecked
         {
             int id = _arena.Take();
-            byte* memory = Memory;
+            byte* memory = _arena.Base;
+            Memory = memory;
             BlockNode* node = At(memory, id);
             node->Start = start;
             node->End = end;
@@ -153,7 +140,6 @@ internal sealed unsafe class BlockShapeTree
             node->Right = 0;
             node->Parent = (int)parent;
             node->IsBlack = 0;
-            Count++;
             Link(memory, parent, side) = id;
             if (At(memory, parent)->IsBlack == 0)
             {
@@ -249,7 +235,6 @@ internal sealed unsafe class BlockShapeTree
                 Link(memory, parent, side) = (int)heir;
             }
 
-            Count--;
             _arena.Return(id);
             if (hollow != 0)
             {

@@ -85,19 +85,21 @@ internal static unsafe class LeafNode
     }
 
     /// <summary>The number of areas.</summary>
-    internal static int Count(byte* leaf) => CountAtOrBelow(leaf, Unused - 1);
+    internal static int Count(byte* leaf) => CountUpTo(leaf, Unused - 1);
 
     /// <summary>How many areas start at or below an offset; the one before is the one that may contain it.</summary>
     /// <param name="leaf">The leaf.</param>
     /// <param name="offset">In pages; beyond what a lane holds, all areas count.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal static int CountAtOrBelow(byte* leaf, long offset)
-    {
-        ushort limit = unchecked((ushort)Math.Min(offset, Unused - 1));
-        return Lanes512.IsSupported ? Lanes512.CountUpTo(Offsets(leaf), limit)
-            : Lanes256.IsSupported ? Lanes256.CountUpTo(Offsets(leaf), limit)
-            : PlainLanes.CountUpTo(Offsets(leaf), limit);
-    }
+    internal static int CountAtOrBelow(byte* leaf, long offset) =>
+        CountUpTo(leaf, unchecked((ushort)Math.Min(offset, Unused - 1)));
+
+    /// <summary>The same for an offset that a lane holds.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static int CountUpTo(byte* leaf, ushort offset) =>
+        Lanes512.IsSupported ? Lanes512.CountUpTo(Offsets(leaf), offset)
+        : Lanes256.IsSupported ? Lanes256.CountUpTo(Offsets(leaf), offset)
+        : PlainLanes.CountUpTo(Offsets(leaf), offset);
 
     /// <summary>One bit per area with a hole of at least so many pages behind it; 1 to <see cref="Saturated"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -108,6 +110,7 @@ internal static unsafe class LeafNode
     internal static int LargestHole(byte* leaf) => HoleLanes.Largest(Holes(leaf));
 
     /// <summary>One bit per area with a hole behind it that is in the kernel's tree.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static uint WithBlock(byte* leaf)
     {
         if (Lanes512.IsSupported)

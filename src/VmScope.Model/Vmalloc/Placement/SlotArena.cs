@@ -27,11 +27,14 @@ internal sealed unsafe class SlotArena
         Resize(capacity);
     }
 
-    /// <summary>The address of number 0. Changes only inside <see cref="Reserve"/>.</summary>
+    /// <summary>The address of number 0. Changes in <see cref="Reserve"/>, and in <see cref="Take"/> if nothing is to spare.</summary>
     internal byte* Base { get; private set; }
 
     /// <summary>How many slots <see cref="Take"/> can still give.</summary>
     internal int Spare { get; private set; }
+
+    /// <summary>The number of slots taken and not returned.</summary>
+    internal int Taken => _capacity - 1 - Spare;
 
     /// <summary>The bytes of all slots ever used at once; the rest of the memory was never touched.</summary>
     internal long UsedBytes => (long)_highWater * _slotBytes;
@@ -45,18 +48,20 @@ internal sealed unsafe class SlotArena
         }
     }
 
-    /// <summary>Takes a slot out; its contents are undefined. Call <see cref="Reserve"/> before.</summary>
+    /// <summary>Takes a slot out; its contents are undefined. Moves everything if there was no spare one.</summary>
     internal int Take()
     {
         unchecked
         {
-            Spare--;
             int number = _firstReturned;
             if (number == 0)
             {
+                Reserve(1);
+                Spare--;
                 return _highWater++ * _slotBytes;
             }
 
+            Spare--;
             _firstReturned = *(int*)(Base + number);
             return number;
         }
