@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using VmScope.Proc;
 using VmScope.Vmalloc;
 
@@ -17,6 +18,37 @@ internal sealed record Listing(
 
     /// <summary>A busy row.</summary>
     internal readonly record struct ListedArea(ulong Start, ulong End, string Owner);
+
+    /// <summary>Finds how the groups of a chunk lie to each other, when every node has one.</summary>
+    /// <param name="nodes">Nodes of the machine.</param>
+    /// <returns>A group for every node; nothing with one node, or when the areas of the list do not fit together so.</returns>
+    /// <remarks>All areas of a node lie near each other, one per chunk, and those of the nodes as far apart as their memories.</remarks>
+    internal ImmutableArray<PercpuGroup> ChunkGroups(int nodes)
+    {
+        ulong[] starts = [.. ChunkStarts.Order()];
+        if (nodes < 2 || starts.Length == 0 || starts.Length % nodes != 0)
+        {
+            return [];
+        }
+
+        int chunks = starts.Length / nodes;
+        List<PercpuGroup> groups = [];
+        for (int node = 0; node < nodes; node++)
+        {
+            ulong offset = starts[node * chunks] - starts[0];
+            for (int chunk = 0; chunk < chunks; chunk++)
+            {
+                if (starts[(node * chunks) + chunk] - starts[chunk] != offset)
+                {
+                    return [];
+                }
+            }
+
+            groups.Add(new PercpuGroup(offset, ChunkBytes));
+        }
+
+        return [.. groups];
+    }
 
     /// <summary>Reads a vmallocinfo.</summary>
     /// <exception cref="EvidenceException">No rows, or the addresses are hidden.</exception>

@@ -13,8 +13,8 @@ namespace VmScope.Replay;
 /// what stands at the model's address was placed by another task whose line is still to come; the purge whose line is
 /// still to come has begun, and returned part of its areas; the request was served at an earlier moment since the
 /// beginning of the last purge; another one, whose line is still to come, was; an area whose freeing is written after that
-/// purge was part of it; one freed before came too late for it. The last four do again what came since, and all of it must
-/// land where it did. All of that is tried with events moved by little time first, and by more only when that fails: what
+/// purge was part of it; one freed before came too late for it; an earlier request of the same pool met a purge at another
+/// moment than thought. The last five do again what came since, and all of it must land where it did. All of that is tried with events moved by little time first, and by more only when that fails: what
 /// happened a moment ago explains more than what a line far ahead tells.
 /// </remarks>
 internal sealed class OrderRepair(OperationWindow window)
@@ -30,6 +30,9 @@ internal sealed class OrderRepair(OperationWindow window)
 
     /// <summary>How far ahead another request is looked for that was served earlier.</summary>
     private const int OthersMax = 64;
+
+    /// <summary>How many requests served before are suspected to have been served at another moment.</summary>
+    private const int SuspectsMax = 24;
 
     /// <summary>By how much time events are moved: first by little; in the end by anything.</summary>
     private static readonly ulong[] _reaches = [250_000, 2_000_000, 16_000_000, ulong.MaxValue];
@@ -57,7 +60,8 @@ internal sealed class OrderRepair(OperationWindow window)
                 || ServedEarlier(state, window[0], ref trial)
                 || AnotherServedEarlier(state, ref trial)
                 || FreedInTime(state, ref trial)
-                || FreedTooLate(state, ref trial))
+                || FreedTooLate(state, ref trial)
+                || EarlierOnesMoved(state, ref trial))
             {
                 state = trial;
                 return true;
@@ -462,6 +466,86 @@ internal sealed class OrderRepair(OperationWindow window)
             }
 
             trial = redone;
+        }
+
+        return false;
+    }
+
+    /// <summary>
+    /// A request of the same pool, long served, met a purge at another moment than thought: what it got does not tell, but how
+    /// long the list was when the purge shortened it, or which of its areas came to the front, shows only now.
+    /// </summary>
+    private bool EarlierOnesMoved(ReplayState state, ref ReplayState result)
+    {
+        ReplayOperation operation = window[0];
+        int nodes = state.Space.Setup.Nodes;
+        if (nodes == 1 || operation.Failed || _reach < _reaches[^2])
+        {
+            return false;
+        }
+
+        int tried = 0;
+        for (int at = state.Log.Count - 1; at >= 0 && tried < SuspectsMax; at--)
+        {
+            ReplayOperation suspect = state.Log[at].Operation;
+            if (state.Log[at].Kind != ReplayState.EntryKind.Operation || suspect.Kind != OperationKind.Place || suspect.Failed
+                || suspect.SizeBytes != operation.SizeBytes || suspect.Cpu % nodes != operation.Cpu % nodes)
+            {
+                continue;
+            }
+
+            tried++;
+            if (MovedToPurge(state, at, forward: false, ref result) || MovedToPurge(state, at, forward: true, ref result))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>Tries the moments of the purge before or after an entry of the history for it.</summary>
+    private bool MovedToPurge(ReplayState state, int from, bool forward, ref ReplayState result)
+    {
+        ReplayState.Entry entry = state.Log[from];
+        int step = forward ? 1 : -1;
+        int purge = from + step;
+        while (purge >= 0 && purge < state.Log.Count && state.Log[purge].Kind != ReplayState.EntryKind.Begin)
+        {
+            // Not past what its own task did, nor past the end of what it placed.
+            ReplayOperation other = state.Log[purge].Operation;
+            if (state.Log[purge].Kind == ReplayState.EntryKind.Operation && (other.Task == entry.Operation.Task || other.Start == entry.Operation.Start))
+            {
+                return false;
+            }
+
+            purge += step;
+        }
+
+        if (purge < 0 || purge >= state.Log.Count)
+        {
+            return false;
+        }
+
+        int node = entry.Operation.Cpu % state.Space.Setup.Nodes;
+        for (int moment = -1; moment < VmallocSpace.PoolSteps; moment++)
+        {
+            List<ReplayState.Entry> log = [.. state.Log];
+            log.RemoveAt(from);
+            int begin = forward ? purge - 1 : purge;
+            int at = moment < 0 ? begin : begin + 1;
+            log.Insert(at, entry);
+            if (moment >= 0)
+            {
+                log.Insert(at, new ReplayState.Entry(ReplayState.EntryKind.ReturnThrough, default, VmallocSpace.PoolStep(node, moment)));
+            }
+
+            if (state.Redo(log) is { } redone && Agrees(redone.Space, window[0]))
+            {
+                Take(redone, window[0]);
+                result = redone;
+                return true;
+            }
         }
 
         return false;

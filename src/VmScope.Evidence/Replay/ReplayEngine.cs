@@ -361,12 +361,12 @@ internal sealed class ReplayEngine
     private void Chunk(in ReplayOperation operation)
     {
         Chunks++;
-        ReadOnlySpan<PercpuGroup> groups = [new PercpuGroup(0, operation.SizeBytes)];
+        ImmutableArray<PercpuGroup> groups = _start.GroupsOf(operation.SizeBytes);
         ulong align = operation.AlignBytes != 0 ? operation.AlignBytes : _start.ChunkAlignFor(operation.SizeBytes);
-        if (Space.TryFindPercpu(groups, align, out ulong address) && address == operation.Start)
+        if (Space.TryFindPercpu(groups.AsSpan(), align, out ulong address) && address == operation.Start)
         {
-            Space.TryPlacePercpu(groups, align, out _);
-            _state.Note(operation);
+            Space.TryPlacePercpu(groups.AsSpan(), align, out _);
+            NoteChunk(operation, groups);
             ChunksSame++;
             return;
         }
@@ -384,15 +384,26 @@ internal sealed class ReplayEngine
 
     private void ChunkSomewhere(ReplayOperation operation)
     {
+        ImmutableArray<PercpuGroup> groups = _start.GroupsOf(_start.ChunkBytes);
         if (_start.ChunkBytes == 0
-            || !Space.TryPlacePercpu([new PercpuGroup(0, _start.ChunkBytes)], _start.ChunkAlignFor(_start.ChunkBytes), out ulong address))
+            || !Space.TryPlacePercpu(groups.AsSpan(), _start.ChunkAlignFor(_start.ChunkBytes), out ulong address))
         {
             ChunksUnplaced++;
             return;
         }
 
-        (operation.Kind, operation.Start, operation.End) = (OperationKind.Chunk, address, address + _start.ChunkBytes);
-        _state.Note(operation);
+        (operation.Kind, operation.Start) = (OperationKind.Chunk, address);
+        NoteChunk(operation, groups);
+    }
+
+    private void NoteChunk(ReplayOperation operation, ImmutableArray<PercpuGroup> groups)
+    {
+        ulong first = operation.Start;
+        foreach (PercpuGroup group in groups)
+        {
+            (operation.Start, operation.End) = (first + group.OffsetBytes, first + group.OffsetBytes + group.SizeBytes);
+            _state.Note(operation);
+        }
     }
 
     private void Marker(TraceMarker marker)

@@ -68,6 +68,7 @@ public sealed class ReplayFiles : IDisposable
                 HoldsOperations = _holdsOperations,
                 Machine = about?.Inputs,
                 PercpuUnitBytes = about?.Dmesg?.Percpu?.UnitBytes ?? 0,
+                NumaNodes = Math.Max(1, about?.Inputs.BootLog?.NumaRanges.Select(range => range.Node).Distinct().Count() ?? 1),
                 Before = Named(paths.Snapshot) ?? FromBundle(bundle, "vmallocinfo-before") ?? FromBundle(around, "vmallocinfo-before"),
                 FreeTree = Named(paths.FreeTree) ?? FromBundle(bundle, "free-tree-at-start") ?? FromBundle(around, "free-tree-at-start"),
                 After = Named(paths.After) ?? FromBundle(bundle, "vmallocinfo-after") ?? FromBundle(around, "vmallocinfo-after"),

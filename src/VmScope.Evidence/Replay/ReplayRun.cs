@@ -41,6 +41,9 @@ public sealed record ReplayInput
     /// <summary>The unit of a per-CPU chunk as the boot log prints it, for when no listing has a chunk; 0 when nobody said.</summary>
     public ulong PercpuUnitBytes { get; init; }
 
+    /// <summary>NUMA nodes of the machine, each of which has a group of its own in every per-CPU chunk; 1 where nothing tells.</summary>
+    public int NumaNodes { get; init; } = 1;
+
     /// <summary>Processors possible on the machine that recorded it, where the machine does not tell.</summary>
     public int? PossibleCpus { get; init; }
 }
@@ -184,6 +187,20 @@ public sealed class ReplayRun : IDisposable
     {
         StartStateFinder finder = new(machine.Setup, first);
         ulong chunkBytes = machine.ChunkBytes(input, before, after);
+        ImmutableArray<PercpuGroup> groups = (before ?? after)?.ChunkGroups(input.NumaNodes) ?? [];
+        groups = groups.Length > 1 ? groups : after?.ChunkGroups(input.NumaNodes) ?? [];
+        return StartFrom(input, machine, finder, chunkBytes, before, after, reader) with { ChunkGroups = groups };
+    }
+
+    private static StartState StartFrom(
+        ReplayInput input,
+        RecordedMachine machine,
+        StartStateFinder finder,
+        ulong chunkBytes,
+        Listing? before,
+        Listing? after,
+        OperationSource reader)
+    {
         if (before is not null && input.FreeTree is { } treeFile)
         {
             FreeTreeNode[] nodes = FreeTreeFile.Read(treeFile.Content, treeFile.Name);

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using VmScope.Vmalloc;
 
 namespace VmScope.Replay;
@@ -25,6 +26,13 @@ internal sealed record StartState
 
     /// <summary>The size of a per-CPU chunk's area; 0 when unknown.</summary>
     internal ulong ChunkBytes { get; init; }
+
+    /// <summary>Where the groups of a chunk lie in it, with several nodes; empty with one.</summary>
+    internal ImmutableArray<PercpuGroup> ChunkGroups { get; init; } = [];
+
+    /// <summary>The groups of a chunk whose first one has this size.</summary>
+    internal ImmutableArray<PercpuGroup> GroupsOf(ulong sizeBytes) =>
+        ChunkGroups.Length > 1 && ChunkGroups[0].SizeBytes == sizeBytes ? ChunkGroups : [new PercpuGroup(0, sizeBytes)];
 
     /// <summary>The alignment of a chunk of this size: large pages on 64 bits, ordinary ones on 32.</summary>
     internal ulong ChunkAlignFor(ulong sizeBytes)

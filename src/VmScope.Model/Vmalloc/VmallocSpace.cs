@@ -10,6 +10,9 @@ namespace VmScope.Vmalloc;
 /// </remarks>
 public sealed class VmallocSpace
 {
+    /// <summary>Steps in which the pools of a node are shortened.</summary>
+    public const int PoolSteps = 3;
+
     private readonly IAreaPlacer _placer;
     private readonly NodePools _pools;
     private readonly AreaTable _busy;
@@ -314,7 +317,7 @@ public sealed class VmallocSpace
 
             for (ReturnKind step = ReturnKind.HidePools; step <= ReturnKind.ReleaseDecayed; step++)
             {
-                _returning.Add(new ReturnStep(step, 1 + ((ulong)node * 3) + (ulong)step, 0, node, false));
+                _returning.Add(new ReturnStep(step, PoolStep(node, (int)step), 0, node, false));
             }
         }
 
@@ -327,6 +330,11 @@ public sealed class VmallocSpace
 
         _mergedVersion = -1;
     }
+
+    /// <summary>Names a step in which a purge shortens the pools of a node, for <see cref="ReturnThrough"/>.</summary>
+    /// <param name="node">The node.</param>
+    /// <param name="step">0 when its lists are out of sight, 1 when they are back, 2 when what they lost is free.</param>
+    public static ulong PoolStep(int node, int step) => 1 + ((ulong)node * PoolSteps) + (ulong)step;
 
     /// <summary>Counts what a purge that keeps the newest areas back would report, and between which addresses.</summary>
     public int CountForPurge(int keepNewest, out ulong lowest, out ulong highest)

@@ -34,6 +34,7 @@ internal static class RecordedTraces
         {
             Trace = new ReplayFile(bundle.OpenRequired("trace"), "trace.txt"),
             Machine = bundle.Inputs,
+            NumaNodes = Math.Max(1, bundle.Inputs.BootLog?.NumaRanges.Select(range => range.Node).Distinct().Count() ?? 1),
             Before = File(bundle, "vmallocinfo-before"),
             FreeTree = File(bundle, "free-tree-at-start"),
             After = File(bundle, "vmallocinfo-after"),
