@@ -141,6 +141,20 @@ internal static class VmallocFailureParser
         }
 
         scan = new Scan(text);
+        if (scan.Behind("vmalloc size ") && scan.Decimal(out size) && scan.Text(" allocation failure: "))
+        {
+            ReadOnlySpan<char> rest = scan.Rest;
+            VmallocFailureKind? kind =
+                rest.StartsWith("exceeds total pages", StringComparison.Ordinal) ? VmallocFailureKind.ExceedsTotalPages
+                : rest.StartsWith("vm_struct allocation failed", StringComparison.Ordinal) ? VmallocFailureKind.NoArea
+                : rest.StartsWith("page array size", StringComparison.Ordinal) ? VmallocFailureKind.NoPageArray
+                : rest.StartsWith("page order", StringComparison.Ordinal) ? VmallocFailureKind.NoPages
+                : rest.StartsWith("failed to map pages", StringComparison.Ordinal) ? VmallocFailureKind.NotMapped
+                : null;
+            return kind is null ? null : Make(line, kind.Value, text, size, includesGuard: false) with { Process = ProcessBefore(text, "vmalloc size ") };
+        }
+
+        scan = new Scan(text);
         if (scan.Behind("vmalloc: allocation failure: ") && scan.Decimal(out size))
         {
             return Make(line, VmallocFailureKind.Refused, text, size, includesGuard: false) with

@@ -12,6 +12,9 @@ public enum VmallocRefusalMessage
     /// <summary>A warning without a text of its own, once.</summary>
     WarnOnce,
 
+    /// <summary>"vmalloc size N allocation failure: exceeds total pages".</summary>
+    SizeExceedsTotalPages,
+
     /// <summary>"vmalloc error: size N, exceeds total pages".</summary>
     ExceedsTotalPages,
 }
@@ -50,6 +53,9 @@ public enum VmallocSecondMessage
     /// <summary>That, and "vmalloc: allocation failure: N bytes" for the address range.</summary>
     AllocatedOfAndFailure,
 
+    /// <summary>"vmalloc size N allocation failure: …".</summary>
+    SizeFailure,
+
     /// <summary>"vmalloc error: size N, …", with "page order O, " before "failed to allocate pages".</summary>
     VmallocErrorWithOrder,
 
@@ -76,6 +82,7 @@ public enum VmallocPagesWarning
 /// <param name="ComparesUnrounded">Whether "more than the machine has" compares the size without rounding it up first.</param>
 /// <param name="NoRoom">When no place is left.</param>
 /// <param name="Second">What vmalloc adds.</param>
+/// <param name="Vmalloc32WishesDma32">Whether vmalloc_32 passes GFP_DMA32 on 32 bit too.</param>
 /// <param name="WishesHighmem">Whether vmalloc itself passes __GFP_HIGHMEM.</param>
 /// <param name="PagesWarning">Whether the message about pages comes out.</param>
 /// <param name="CountsWanted">Whether that message counts the pages wanted; otherwise those obtained.</param>
@@ -86,6 +93,7 @@ public sealed record VmallocMessageRules(
     bool ComparesUnrounded,
     NoRoomMessage NoRoom,
     VmallocSecondMessage Second,
+    bool Vmalloc32WishesDma32,
     bool WishesHighmem,
     VmallocPagesWarning PagesWarning,
     bool CountsWanted,
@@ -111,6 +119,7 @@ public sealed record VmallocMessageRules(
     {
         VmallocSecondMessage.None or VmallocSecondMessage.AllocatedOf => null,
         VmallocSecondMessage.AllocatedOfAndFailure => $"vmalloc: allocation failure: {requestedBytes} bytes",
+        VmallocSecondMessage.SizeFailure => $"vmalloc size {requestedBytes} allocation failure: vm_struct allocation failed",
         VmallocSecondMessage.VmallocErrorWithOrder or VmallocSecondMessage.VmallocError =>
             $"vmalloc error: size {requestedBytes}, vm_struct allocation failed",
     };
@@ -125,6 +134,7 @@ public sealed record VmallocMessageRules(
         VmallocSecondMessage.None => null,
         VmallocSecondMessage.AllocatedOf or VmallocSecondMessage.AllocatedOfAndFailure =>
             $"vmalloc: allocation failure, allocated {obtainedBytes} of {areaBytes} bytes",
+        VmallocSecondMessage.SizeFailure => $"vmalloc size {obtainedBytes} allocation failure: page order {order} allocation failed",
         VmallocSecondMessage.VmallocErrorWithOrder =>
             $"vmalloc error: size {(CountsWanted ? wantedBytes : obtainedBytes)}, page order {order}, failed to allocate pages",
         // Large pages are tried first and may fail; only the attempt with ordinary ones complains.
@@ -135,6 +145,7 @@ public sealed record VmallocMessageRules(
     /// <summary>What vmalloc says when its array of page pointers could not be had; null when it says nothing.</summary>
     public string? NoPageArrayText(ulong pagesBytes, ulong arrayBytes) => PagesWarning == VmallocPagesWarning.Silent ? null : Second switch
     {
+        VmallocSecondMessage.SizeFailure => $"vmalloc size {pagesBytes} allocation failure: page array size {arrayBytes} allocation failed",
         VmallocSecondMessage.VmallocErrorWithOrder or VmallocSecondMessage.VmallocError =>
             $"vmalloc error: size {pagesBytes}, failed to allocated page array size {arrayBytes}",
         _ => null,
@@ -143,6 +154,7 @@ public sealed record VmallocMessageRules(
     /// <summary>What vmalloc says when page tables could not be made.</summary>
     public string? NoTablesText(ulong pagesBytes) => PagesWarning == VmallocPagesWarning.Silent ? null : Second switch
     {
+        VmallocSecondMessage.SizeFailure => $"vmalloc size {pagesBytes} allocation failure: failed to map pages",
         VmallocSecondMessage.VmallocErrorWithOrder or VmallocSecondMessage.VmallocError =>
             $"vmalloc error: size {pagesBytes}, failed to map pages",
         _ => null,
@@ -153,6 +165,7 @@ public sealed record VmallocMessageRules(
     {
         VmallocRefusalMessage.Silent or VmallocRefusalMessage.WarnOnce => null,
         VmallocRefusalMessage.AllocationFailure => $"vmalloc: allocation failure: {requestedBytes} bytes",
+        VmallocRefusalMessage.SizeExceedsTotalPages => $"vmalloc size {requestedBytes} allocation failure: exceeds total pages",
         VmallocRefusalMessage.ExceedsTotalPages => $"vmalloc error: size {requestedBytes}, exceeds total pages",
     };
 }
@@ -170,7 +183,8 @@ public static class VmallocMessageTimelines
     public static Timeline<VmallocRefusalMessage> TooLarge { get; } = new(
         new(new(2, 4), "mm/vmalloc.c, __vmalloc(), 2.4.22; __vmalloc_node_range(), 3.0", VmallocRefusalMessage.Silent),
         new(new(3, 2), "mm/vmalloc.c, __vmalloc_node_range(), 3.2 to 5.12", VmallocRefusalMessage.AllocationFailure),
-        new(new(5, 13), "mm/vmalloc.c, __vmalloc_node_range(), read in 5.14", VmallocRefusalMessage.ExceedsTotalPages));
+        new(new(5, 13), "mm/vmalloc.c, __vmalloc_node_range(), as the change of May 2021 found it", VmallocRefusalMessage.SizeExceedsTotalPages),
+        new(new(5, 14), "mm/vmalloc.c, __vmalloc_node_range(), read in 5.14", VmallocRefusalMessage.ExceedsTotalPages));
 
     /// <summary>Whether that comparison uses the size as given.</summary>
     public static Timeline<bool> ComparesUnrounded { get; } = new(
@@ -191,13 +205,19 @@ public static class VmallocMessageTimelines
         new(new(2, 4), "mm/vmalloc.c, __vmalloc(), 2.4.22; __vmalloc_area_node(), 2.6.39", VmallocSecondMessage.None),
         new(new(3, 0), "mm/vmalloc.c, __vmalloc_area_node(), 3.0", VmallocSecondMessage.AllocatedOf),
         new(new(3, 2), "mm/vmalloc.c, __vmalloc_node_range(), 3.2 to 5.12", VmallocSecondMessage.AllocatedOfAndFailure),
-        new(new(5, 13), "mm/vmalloc.c, __vmalloc_area_node(), read in 5.14 to 6.2", VmallocSecondMessage.VmallocErrorWithOrder),
+        new(new(5, 13), "mm/vmalloc.c, __vmalloc_area_node(), as the change of May 2021 found it", VmallocSecondMessage.SizeFailure),
+        new(new(5, 14), "mm/vmalloc.c, __vmalloc_area_node(), read in 5.14 to 6.2", VmallocSecondMessage.VmallocErrorWithOrder),
         new(new(6, 4), "mm/vmalloc.c, __vmalloc_area_node(), read in 6.4; a log of 6.3.2 still has the order", VmallocSecondMessage.VmallocError));
 
     /// <summary>Whether vmalloc itself passes __GFP_HIGHMEM.</summary>
     public static Timeline<bool> WishesHighmem { get; } = new(
         new(new(2, 4), "include/linux/vmalloc.h, vmalloc(), 2.4.22; mm/vmalloc.c, vmalloc(), 4.10; a log of 3.10: 0xd2", true),
         new(new(4, 12), "mm/vmalloc.c, vmalloc(), 4.12; logs of 4.14 to 5.10: GFP_KERNEL alone", false));
+
+    /// <summary>Whether vmalloc_32 passes GFP_DMA32 on 32 bit too, where it stands for "no high memory".</summary>
+    public static Timeline<bool> Vmalloc32WishesDma32 { get; } = new(
+        new(new(2, 4), "mm/vmalloc.c, GFP_VMALLOC32, GFP_KERNEL on 32 bit (2.6.22 to 4.10)", false),
+        new(new(4, 16), "mm/vmalloc.c, GFP_VMALLOC32, GFP_DMA32 | GFP_KERNEL, read in 5.10, not in 4.10 (4.16 UNVERIFIED)", true));
 
     /// <summary>Whether the message about pages comes out.</summary>
     public static Timeline<VmallocPagesWarning> PagesWarning { get; } = new(
@@ -224,6 +244,7 @@ public static class VmallocMessageTimelines
         ComparesUnrounded.At(version),
         NoRoom.At(version),
         Second.At(version),
+        Vmalloc32WishesDma32.At(version),
         WishesHighmem.At(version),
         PagesWarning.At(version),
         CountsWanted.At(version),

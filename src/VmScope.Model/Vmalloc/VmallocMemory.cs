@@ -397,7 +397,7 @@ public sealed partial class VmallocMemory
     private GfpWish WishOf(VmallocCall call, AreaKind kind)
     {
         GfpWish wish = call.Variant is VmallocVariant.Zeroed or VmallocVariant.User ? GfpWish.Zero : GfpWish.Kernel;
-        return call.Variant == VmallocVariant.Below4G ? Environment.Setup.Is64Bit ? wish | GfpWish.Dma32 : wish
+        return call.Variant == VmallocVariant.Below4G ? Environment.Setup.Is64Bit || Environment.Messages.Vmalloc32WishesDma32 ? wish | GfpWish.Dma32 : wish
             : Environment.Messages.WishesHighmem && kind != AreaKind.Module ? wish | GfpWish.HighMem : wish;
     }
 

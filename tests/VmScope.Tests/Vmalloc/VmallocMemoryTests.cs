@@ -90,6 +90,7 @@ public class VmallocMemoryTests
     [InlineData("i386 6.1", 0UL, null)]
     [InlineData("i386 3.0", 8UL << 30, null)]
     [InlineData("i386 4.4", 8UL << 30, "vmalloc: allocation failure: 8589934592 bytes\ninsmod: page allocation failure: order:0, mode:0x24000c2")]
+    [InlineData("x86-64 5.13", 8UL << 30, "insmod: vmalloc size 8589934592 allocation failure: exceeds total pages, mode:0xcc0(GFP_KERNEL), nodemask=(null),cpuset=/,mems_allowed=0")]
     [InlineData("x86-64 6.1", 8UL << 30, "insmod: vmalloc error: size 8589934592, exceeds total pages, mode:0xcc0(GFP_KERNEL), nodemask=(null),cpuset=/,mems_allowed=0")]
     public void Requests_that_cannot_be_are_refused_in_the_words_of_their_time(string name, ulong size, string? message)
     {
