@@ -259,6 +259,11 @@ public static partial class DmesgFile
             {
                 AddTo(_failures, failure);
             }
+            else if (_failures.Count > 0 && _failures[^1].Line == number - 1
+                && VmallocFailureParser.TryComplete(_failures[^1], text.TrimEnd()) is { } completed)
+            {
+                _failures[^1] = completed;
+            }
             else if (text.EndsWith(" callbacks suppressed", StringComparison.Ordinal)
                 || text.EndsWith(" messages suppressed.", StringComparison.Ordinal))
             {

@@ -84,6 +84,19 @@ internal static class VmallocFailureParser
         return Placement(text, line) ?? SecondStage(text, line) ?? Frees(text, line);
     }
 
+    /// <summary>
+    /// Adds what the next line says of a failure, in the form of 3.0 to 4.8: "NAME: page allocation failure: order:0,
+    /// mode:0xd2"; null when the line is something else.
+    /// </summary>
+    internal static VmallocFailure? TryComplete(VmallocFailure failure, ReadOnlySpan<char> next)
+    {
+        int at = next.IndexOf(": page allocation failure: order:", StringComparison.Ordinal);
+        int mode = next.IndexOf(", mode:", StringComparison.Ordinal);
+        return at is > 0 and <= 64 && mode > at && failure is { Kind: VmallocFailureKind.Refused or VmallocFailureKind.NoPages, Process: null, Mode: null }
+            ? failure with { Process = next[..at].ToString(), Mode = next[(mode + ", mode:".Length)..].ToString() }
+            : null;
+    }
+
     private static VmallocFailure? Placement(ReadOnlySpan<char> text, long line)
     {
         Scan scan = new(text);

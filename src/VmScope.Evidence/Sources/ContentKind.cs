@@ -143,6 +143,7 @@ internal static class ContentKind
             || line.Contains("irtual kernel memory layout:", StringComparison.Ordinal)
             || line.Contains("vmap allocation for size", StringComparison.Ordinal)
             || line.Contains("vmalloc error: size", StringComparison.Ordinal)
+            || line.Contains(" allocation failure: vm_struct", StringComparison.Ordinal)
             || line.Contains("vmalloc_node_range for size", StringComparison.Ordinal)
             || line.Contains("vmalloc: allocation failure", StringComparison.Ordinal)
                 ? EvidenceNames.Dmesg

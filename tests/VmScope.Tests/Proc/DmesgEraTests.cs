@@ -231,6 +231,20 @@ public class DmesgEraTests
         { "__iounmap: bad address f8a01000", VmallocFailureKind.BadFree, null, false },
     };
 
+    /// <summary>A user's log of 3.10: who failed, and with which flags, stands on a line of its own.</summary>
+    [Fact]
+    public void The_line_behind_a_failure_of_the_old_form_says_whose_it_is()
+    {
+        DmesgReport report = Read("""
+            [195207.149213] vmap allocation for size 37806080 failed: use vmalloc=<size> to increase size.
+            [195207.149216] vmalloc: allocation failure: 37798136 bytes
+            [195207.149217] insmod: page allocation failure: order:0, mode:0xd2
+            [195208.149217] other: page allocation failure: order:1, mode:0xd0
+
+            """);
+        Assert.Equal([(null, null), ("insmod", "0xd2")], report.Failures.Select(failure => (failure.Process, failure.Mode)));
+    }
+
     [Theory, MemberData(nameof(Failures))]
     public void Finds_failures_of_every_era(string text, VmallocFailureKind kind, ulong? size, bool guard)
     {
