@@ -55,6 +55,39 @@ public class PageTableDumpGoldenTests
         Assert.Equal("page_tables/kernel", facts.File);
     }
 
+    /// <summary>
+    /// Two neighbouring tables with equal entries, of which only the second may be written through: one run where only an
+    /// entry's own flags count, two where inherited rights do. From 5.6 to 5.7 the rights were those of the last leaf or
+    /// hole above, so there it is one run again.
+    /// </summary>
+    [Theory]
+    [InlineData("4.12", 1)]
+    [InlineData("4.19", 2)]
+    [InlineData("5.4", 2)]
+    [InlineData("5.6", 1)]
+    [InlineData("5.8", 2)]
+    [InlineData("6.12", 2)]
+    public void Inherited_rights_end_a_run_where_the_kernel_looks_at_them(string version, int runs)
+    {
+        const ulong Table = X86Entry.Present | X86Entry.Accessed;
+        Dictionary<ulong, byte[]> pages = new() { [0x1000] = new byte[4096], [0x2000] = new byte[4096], [0x3000] = new byte[4096], [0x4000] = new byte[4096], [0x5000] = new byte[4096] };
+        Put(0x1000, 511, 0x2000 | Table | X86Entry.Writable);
+        Put(0x2000, 0, 0x3000 | Table | X86Entry.Writable);
+        Put(0x3000, 0, 0x4000 | Table);
+        Put(0x3000, 1, 0x5000 | Table | X86Entry.Writable);
+        for (int i = 0; i < 512; i++)
+        {
+            Put(0x4000, i, 0x100000 | Table | X86Entry.Writable);
+            Put(0x5000, i, 0x100000 | Table | X86Entry.Writable);
+        }
+
+        PageTableDumpFacts facts = PageTableDumpTimelines.At(new KernelDescription(KernelIdentity.Parse(version)!, Architecture.X64));
+        string printed = PageTableDump.Of(new TableMemory(pages), PagingGeometries.X64, facts, [(0, "User Space", 0)], new PhysicalAddress(0x1000));
+        Assert.Equal(runs, printed.Split('\n').Count(line => line.EndsWith("pte", StringComparison.Ordinal)));
+
+        void Put(ulong page, int index, ulong entry) => BinaryPrimitives.WriteUInt64LittleEndian(pages[page].AsSpan(index * 8), entry);
+    }
+
     private static (TableMemory Memory, PhysicalAddress Root) Tables(string name)
     {
         ReadOnlySpan<byte> rest = Unpacked(name + ".tables.gz");
