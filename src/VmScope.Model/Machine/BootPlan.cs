@@ -70,7 +70,8 @@ internal sealed record BootPlan
         KernelVersion version = kernel.Version;
         bool is64Bit = kernel.Architecture.Is64Bit();
         PagingGeometry geometry = is64Bit
-            ? layout.PageOffset.Value < 0xffff_8000_0000_0000 ? PagingGeometries.X64FiveLevel : PagingGeometries.X64
+            // Up to 2.6.10 the direct map of four levels begins at 1 TiB, in the lower half.
+            ? layout.PageOffset.Value is >= 0xff00_0000_0000_0000 and < 0xffff_8000_0000_0000 ? PagingGeometries.X64FiveLevel : PagingGeometries.X64
             : layout.ValueOf("pmd-size") == 2 * Size.MiB ? PagingGeometries.I386Pae : PagingGeometries.I386;
         bool Cpu(string flag, bool otherwise) => kernel.Cpu.Has(flag) ?? otherwise;
         PagingFacts paging = PagingTimelines.At(version);

@@ -40,6 +40,18 @@ public partial class NumaMachineTests
         machine.CheckInvariants();
     }
 
+    /// <summary>The first x86-64 kernels have their direct map in the lower half, of four levels all the same.</summary>
+    [Fact]
+    public void A_direct_map_in_the_lower_half_has_four_levels()
+    {
+        BootedMachine machine = Boot("x86-64 2.6.9", 512, nodes: 2, cpus: 2);
+        Assert.Equal(4, machine.Tables.Geometry.Levels.Length);
+        OperationReport page = machine.AllocatePages(new PageRequest(0, ZoneKind.Normal, Cpu: 1));
+        Assert.Equal(0x10000000000 + (page.Frame!.Value.Value << 12), page.Address!.Value.Value);
+        Assert.True(machine.Write(page.Address.Value, [1, 2, 3]).Succeeded);
+        machine.CheckInvariants();
+    }
+
     [Fact]
     public void Four_nodes_are_tried_upward_and_round()
     {
