@@ -45,7 +45,11 @@ internal sealed class ColumnTable
         int[] widths = new int[_columns.Length];
         for (int c = 0; c < widths.Length; c++)
         {
-            widths[c] = Math.Max(ShowHeader ? _columns[c].Title.Length : 0, _rows.Count == 0 ? 0 : _rows.Max(row => row[c].Length));
+            widths[c] = ShowHeader ? _columns[c].Title.Length : 0;
+            foreach (string[] row in _rows)
+            {
+                widths[c] = Math.Max(widths[c], row[c].Length);
+            }
         }
 
         if (ShowHeader)

@@ -154,7 +154,7 @@ internal sealed class WindowBar
         int color = -1;
         for (int cell = 0; cell < _cells; cell++)
         {
-            (int kind, double share) = Dominant(cell);
+            int kind = Dominant(cell, out double share);
             char glyph = kind < 0 ? Empty(ascii) : Glyph(kind, share, ascii || !paint.Enabled);
             int wanted = kind < 0 ? 240 : Colors[kind];
             if (wanted != color && run.Length > 0)
@@ -217,7 +217,8 @@ internal sealed class WindowBar
         return (whole * (uint)cell) + (((rest * (uint)cell) + (uint)_cells - 1) / (uint)_cells);
     }
 
-    private (int Kind, double Share) Dominant(int cell)
+    /// <summary>The kind that takes most of a cell, -1 for an empty one, and how much of it all kinds take.</summary>
+    private int Dominant(int cell, out double share)
     {
         int best = -1;
         ulong most = 0;
@@ -232,7 +233,7 @@ internal sealed class WindowBar
             }
         }
 
-        double cellBytes = Math.Max(1, _length / (double)_cells);
-        return (best, sum / cellBytes);
+        share = sum / Math.Max(1, _length / (double)_cells);
+        return best;
     }
 }

@@ -123,7 +123,7 @@ public sealed class AreaList
             }
 
             // The first chunk grows: a list of sixty rows should not cost the memory of thirty thousand.
-            _chunks[chunk] = GC.AllocateUninitializedArray<AreaSlot>(chunk == 0 ? 256 : ChunkMask + 1);
+            _chunks[chunk] = chunk == 0 ? new AreaSlot[256] : GC.AllocateUninitializedArray<AreaSlot>(ChunkMask + 1);
         }
         else
         {

@@ -116,7 +116,7 @@ internal sealed class ListTotals : VmallocRowSink
     /// <summary>Sums by <see cref="ListedKind"/>.</summary>
     internal AreaTotals[] SumByKind()
     {
-        AreaTotals[] kinds = [.. _strays];
+        AreaTotals[] kinds = (AreaTotals[])_strays.Clone();
         for (int id = 0; id < _ownerCount; id++)
         {
             if (_owners[id].Totals.Areas > 0)
@@ -136,7 +136,7 @@ internal sealed class ListTotals : VmallocRowSink
     /// <summary>Sums by node number; <see cref="AreaTotals.Bytes"/> is memory there, <see cref="AreaTotals.Areas"/> areas with pages there.</summary>
     internal AreaTotals[] SumByNode()
     {
-        AreaTotals[] nodes = [.. _nodes];
+        AreaTotals[] nodes = (AreaTotals[])_nodes.Clone();
         foreach (ref AreaTotals node in nodes.AsSpan())
         {
             node.Bytes = unchecked(node.Pages * PageBytes);

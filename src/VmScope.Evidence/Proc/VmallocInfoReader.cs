@@ -56,7 +56,7 @@ public sealed partial class VmallocInfoReader
 
     private void ReadAll(Stream stream)
     {
-        byte[] buffer = GC.AllocateUninitializedArray<byte>(BufferBytes + WideBytes);
+        byte[] buffer = new byte[BufferBytes + WideBytes];
         int used = 0;
         bool skipping = false;
         while (true)
