@@ -7,15 +7,16 @@ namespace VmScope.Replay;
 /// the lines does not give it.
 /// </summary>
 /// <remarks>
-/// Lines are written after the lock is released, so neighbours of different processors can be swapped, one can be
-/// delayed by preemption, and the line of a purge comes after most of its effects. Every hypothesis is tried out on a
-/// copy; the copy becomes the state only when the request then lands at the kernel's address. In the order of trying:
-/// what stands at the model's address was placed by another task whose line is still to come; the purge whose line is
-/// still to come has begun, and returned part of its areas; the request was served at an earlier moment since the
-/// beginning of the last purge; another one, whose line is still to come, was; an area whose freeing is written after that
-/// purge was part of it; one freed before came too late for it; an earlier request of the same pool met a purge at another
-/// moment than thought. The last five do again what came since, and all of it must land where it did. All of that is tried with events moved by little time first, and by more only when that fails: what
-/// happened a moment ago explains more than what a line far ahead tells.
+/// Lines are written after the lock is released, so neighbours of different processors can be swapped, one can be delayed
+/// by preemption, and the line of a purge comes after most of its effects. Every hypothesis is tried out on a copy; the
+/// copy becomes the state only when the request then lands at the kernel's address. In the order of trying: what stands
+/// at the model's address was placed by another task whose line is still to come; the purge whose line is still to come
+/// has begun, and returned part of its areas; the task asked on another processor; the request was served at an earlier
+/// moment since the beginning of the last purge; another one, whose line is still to come, was; an area whose freeing is
+/// written after that purge was part of it; one freed before came too late for it; an earlier request of the same pool
+/// met a purge at another moment than thought. The last five do again what came since, and all of it must land where it
+/// did. All of that is tried with events moved by little time first, and by more only when that fails: what happened a
+/// moment ago explains more than what a line far ahead tells.
 /// </remarks>
 internal sealed class OrderRepair(OperationWindow window)
 {
@@ -57,6 +58,7 @@ internal sealed class OrderRepair(OperationWindow window)
             _begun.Clear();
             ReplayState trial = Copy(state);
             if (Serve(ref trial, 0, DepthMax)
+                || OnFormerProcessor(state, ref trial)
                 || ServedEarlier(state, window[0], ref trial)
                 || AnotherServedEarlier(state, ref trial)
                 || FreedInTime(state, ref trial)
@@ -110,6 +112,32 @@ internal sealed class OrderRepair(OperationWindow window)
 
         return (finds && AfterWhoeverTook(ref state, ahead, depth, address, address + operation.SizeBytes))
             || (!operation.Failed && !pooled && there is AreaState.Free or AreaState.Returning && AfterNextPurgeBegan(ref state, ahead, depth));
+    }
+
+    /// <summary>The task asked the pool of the processor it ran on before, and was moved to this one before it wrote its line.</summary>
+    private bool OnFormerProcessor(ReplayState state, ref ReplayState result)
+    {
+        ReplayOperation operation = window[0];
+        if (operation.Failed || state.Space.Setup.Nodes == 1 || state.Space.StateOf(operation.Start) != AreaState.Pooled)
+        {
+            return false;
+        }
+
+        int at = state.Log.Count - 1;
+        while (at >= 0 && (state.Log[at].Kind == ReplayState.EntryKind.ReturnThrough || state.Log[at].Operation.Task != operation.Task))
+        {
+            at--;
+        }
+
+        operation.Cpu = at >= 0 ? state.Log[at].Operation.Cpu : operation.Cpu;
+        if (operation.Cpu == window[0].Cpu || !Agrees(state.Space, operation))
+        {
+            return false;
+        }
+
+        result = Copy(state);
+        Take(result, operation);
+        return true;
     }
 
     private static void Take(ReplayState state, in ReplayOperation operation)
@@ -484,12 +512,19 @@ internal sealed class OrderRepair(OperationWindow window)
             return false;
         }
 
+        return MovedInPool(state, operation.SizeBytes, operation.Cpu % nodes, ref result)
+            || (TryGetPoolOfPlace(state, operation, out ulong size, out int node) && MovedInPool(state, size, node, ref result));
+    }
+
+    private bool MovedInPool(ReplayState state, ulong sizeBytes, int node, ref ReplayState result)
+    {
+        int nodes = state.Space.Setup.Nodes;
         int tried = 0;
         for (int at = state.Log.Count - 1; at >= 0 && tried < SuspectsMax; at--)
         {
             ReplayOperation suspect = state.Log[at].Operation;
             if (state.Log[at].Kind != ReplayState.EntryKind.Operation || suspect.Kind != OperationKind.Place || suspect.Failed
-                || suspect.SizeBytes != operation.SizeBytes || suspect.Cpu % nodes != operation.Cpu % nodes)
+                || suspect.SizeBytes != sizeBytes || suspect.Cpu % nodes != node)
             {
                 continue;
             }
@@ -502,6 +537,32 @@ internal sealed class OrderRepair(OperationWindow window)
         }
 
         return false;
+    }
+
+    /// <summary>The pool from which the place came that the model would choose, when a purge took it out of one.</summary>
+    private static bool TryGetPoolOfPlace(ReplayState state, in ReplayOperation operation, out ulong sizeBytes, out int node)
+    {
+        (sizeBytes, node) = (0, 0);
+        if (!state.Space.TryFind(operation.Request, out ulong address) || state.CopyOfBase() is not { } space)
+        {
+            return false;
+        }
+
+        foreach (ReplayState.Entry entry in state.Log)
+        {
+            if (entry.Kind == ReplayState.EntryKind.Begin
+                && space.TryGetPooled(address, address + operation.SizeBytes, out FreeBlock area, out int of))
+            {
+                (sizeBytes, node) = (area.SizeBytes, of);
+            }
+
+            if (!ReplayState.TryApply(space, entry))
+            {
+                break;
+            }
+        }
+
+        return sizeBytes > 0;
     }
 
     /// <summary>Tries the moments of the purge before or after an entry of the history for it.</summary>

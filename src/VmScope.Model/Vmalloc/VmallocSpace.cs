@@ -483,6 +483,10 @@ public sealed class VmallocSpace
         return false;
     }
 
+    /// <summary>An area that lies ready in a pool and shares a byte with a range, and the pool's node.</summary>
+    public bool TryGetPooled(ulong start, ulong endExclusive, out FreeBlock area, out int node) =>
+        _pools.TryFindOverlapping(start, endExclusive, out area, out node);
+
     /// <summary>An area that waits for a purge and shares a byte with a range.</summary>
     public bool TryGetLazy(ulong start, ulong endExclusive, out FreeBlock area)
     {

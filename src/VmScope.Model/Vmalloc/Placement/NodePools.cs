@@ -89,22 +89,29 @@ internal sealed class NodePools
         return false;
     }
 
-    /// <summary>Takes out a pooled area that shares a byte with a range; looks through every pool.</summary>
-    internal bool TryTakeOverlapping(ulong start, ulong end, out FreeBlock taken)
+    /// <summary>A pooled area that shares a byte with a range, and its node; looks through every pool.</summary>
+    internal bool TryFindOverlapping(ulong start, ulong end, out FreeBlock area, out int node)
     {
         for (int slot = 0; slot < _rings.Length; slot++)
         {
             ulong sizeBytes = (ulong)((slot % SizesPerNode) + 1) * _pageBytes;
             if (_rings[slot] is { Count: > 0 } ring && ring.TryFindOverlapping(start, end, sizeBytes, out ulong found))
             {
-                ring.Remove(found);
-                taken = new FreeBlock(found, found + sizeBytes);
+                area = new FreeBlock(found, found + sizeBytes);
+                node = slot / SizesPerNode;
                 return true;
             }
         }
 
-        taken = default;
+        (area, node) = (default, 0);
         return false;
+    }
+
+    /// <summary>Takes out a pooled area that shares a byte with a range.</summary>
+    internal bool TryTakeOverlapping(ulong start, ulong end, out FreeBlock taken)
+    {
+        bool found = TryFindOverlapping(start, end, out taken, out int node);
+        return found && _rings[Slot(node, taken.SizeBytes)]!.Remove(taken.Start);
     }
 
     /// <summary>Puts a purged area to the front of its node's pool.</summary>
