@@ -50,7 +50,7 @@ public static class LabHelp
         ("zoneinfo, buddyinfo, meminfo, iomem", "those files of /proc, as far as they are modelled"),
         ("page X", "a frame's entry of mem_map"),
         ("pgdir [PROCESS|kernel]", "the root table's entries"),
-        ("pagetables", "everything mapped, as this kernel prints it in kernel_page_tables (2.6.26 on; page_tables/kernel from 4.15)"),
+        ("pagetables [PROCESS|kernel]", "everything mapped, as this kernel prints it in kernel_page_tables (2.6.26 on; page_tables/kernel from 4.15)"),
         ("pkmap", "slots of the pkmap window that are not free"),
         ("kmaps", "slots of kmap_atomic and kmap_local that map something"),
         ("fixmap", "fixmap entries"),

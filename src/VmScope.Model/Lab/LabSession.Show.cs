@@ -86,13 +86,7 @@ public sealed partial class LabSession
             "boot" => new LabReport(topic, [new("start", "START"), new("last", "LAST"), new("name", "TAKEN FOR")],
                 [.. Joined(machine.Reservations).Select(reservation => new string?[] { reservation.Range.Start.ToString(), reservation.Range.Last.ToString(), reservation.Name })]),
             "pgdir" => Directory(machine, call),
-            "pagetables" => new LabReport(topic, [new("start", "START"), new("bytes", "BYTES", IsNumber: true), new("level", "LEVEL"), new("page_bytes", "PAGE", IsNumber: true), new("physical", "PHYSICAL"), new("flags", "FLAGS"), new("access", "ACCESS")],
-                [.. machine.Tables.Walker.Runs(machine.Tables.Cpus[_defaultCpu].Root, joinScattered: false).Select(run => new string?[]
-                {
-                    run.Range.Start.ToString(), Text(run.Range.SizeBytes), run.LevelName, Text(1UL << run.PageShift), run.First.ToString(), $"0x{run.Flags:x}",
-                    $"{((run.Rights & X86Entry.User) != 0 ? 'u' : '-')}r{((run.Rights & X86Entry.Writable) != 0 ? 'w' : '-')}{((run.Rights & X86Entry.NoExecute) != 0 ? '-' : 'x')}",
-                })])
-            { KernelText = PageTableDump.Of(machine, machine.Tables.Cpus[_defaultCpu].Root) },
+            "pagetables" => PageTables(machine, RootOf(machine, call)),
             "pkmap" => new LabReport(topic, [new("slot", "SLOT", IsNumber: true), new("address", "ADDRESS"), new("count", "COUNT", IsNumber: true), new("frame", "FRAME"), new("state", "STATE")],
                 [.. (machine.Pkmap?.Slots ?? []).Select(slot => new string?[]
                 {
@@ -189,16 +183,31 @@ public sealed partial class LabSession
         };
     }
 
-    private LabReport Directory(BootedMachine machine, LabCall call)
+    /// <summary>The root table of the process named, of the kernel, or of the CPU commands run on.</summary>
+    private PhysicalAddress RootOf(BootedMachine machine, LabCall call)
     {
-        PhysicalAddress root = machine.Tables.Cpus[_defaultCpu].Root;
-        if (call.HasMore)
+        if (!call.HasMore)
         {
-            string process = call.Word("a process");
-            root = process == "kernel" ? machine.Tables.Root
-                : machine.Processes.TryGetValue(process, out PhysicalAddress own) ? own : throw call.At.Error($"there is no process {process}");
+            return machine.Tables.Cpus[_defaultCpu].Root;
         }
 
+        string process = call.Word("a process");
+        return process == "kernel" ? machine.Tables.Root
+            : machine.Processes.TryGetValue(process, out PhysicalAddress own) ? own : throw call.At.Error($"there is no process {process}");
+    }
+
+    private static LabReport PageTables(BootedMachine machine, PhysicalAddress root) =>
+        new LabReport("pagetables", [new("start", "START"), new("bytes", "BYTES", IsNumber: true), new("level", "LEVEL"), new("page_bytes", "PAGE", IsNumber: true), new("physical", "PHYSICAL"), new("flags", "FLAGS"), new("access", "ACCESS")],
+            [.. machine.Tables.Walker.Runs(root, joinScattered: false).Select(run => new string?[]
+            {
+                run.Range.Start.ToString(), Text(run.Range.SizeBytes), run.LevelName, Text(1UL << run.PageShift), run.First.ToString(), $"0x{run.Flags:x}",
+                $"{((run.Rights & X86Entry.User) != 0 ? 'u' : '-')}r{((run.Rights & X86Entry.Writable) != 0 ? 'w' : '-')}{((run.Rights & X86Entry.NoExecute) != 0 ? '-' : 'x')}",
+            })])
+        { KernelText = PageTableDump.Of(machine, root) };
+
+    private LabReport Directory(BootedMachine machine, LabCall call)
+    {
+        PhysicalAddress root = RootOf(machine, call);
         PagingGeometry geometry = machine.Tables.Geometry;
         PagingLevel level = geometry.Levels[0];
         List<string?[]> rows = [];

@@ -89,7 +89,7 @@ public class LabLanguageTests
     public void Every_topic_has_a_text_and_JSON()
     {
         const string Script = Boot + "p = vmalloc 100\nq = ioremap 0xfee00000 4K\npg = alloc highmem\nk = kmap pg\na = kmap_atomic pg user0\nx = peek p\n";
-        foreach (string topic in new[] { "areas", "boot", "buddyinfo", "dmesg", "fixmap", "iomem", "kmaps", "layout", "meminfo", "messages", "page p", "pagetables", "pgdir", "pkmap", "tlb", "variables", "vmlist", "zoneinfo", "zones" })
+        foreach (string topic in new[] { "areas", "boot", "buddyinfo", "dmesg", "fixmap", "iomem", "kmaps", "layout", "meminfo", "messages", "numa", "page p", "pagetables", "pgdir", "pkmap", "tlb", "variables", "vmlist", "zoneinfo", "zones" })
         {
             string about = topic == "page p" ? "page pg" : topic;
             CliRun text = CliRun.With(Script + $"show {about}", "lab", "-q");
@@ -100,6 +100,21 @@ public class LabLanguageTests
             Assert.Equal(about.Split(' ')[0], document.RootElement.GetProperty("show").GetString());
             Assert.True(document.RootElement.GetProperty("rows").GetArrayLength() > 0 || topic == "messages", topic);
         }
+    }
+
+    [Fact]
+    public void A_process_has_only_those_of_the_kernels_later_tables_that_it_has_touched()
+    {
+        const string Script = "boot i386 2.6.32 ram=1G\nprocess app\np = vmalloc 4M\n";
+        string kernel = CliRun.With(Script + "show pagetables kernel", "lab", "-q").OutText;
+        string process = CliRun.With(Script + "show pagetables app", "lab", "-q").OutText;
+        string touched = CliRun.With(Script + "run app\nx = peek p\nshow pagetables app", "lab", "-q").OutText;
+        Assert.Contains("0xf7ffe000-0xf83fe000           4M     RW             GLB x  pte\n", kernel, StringComparison.Ordinal);
+        Assert.DoesNotContain("-0xf83fe000", process, StringComparison.Ordinal);
+        Assert.Contains("0xf7ffe000-0xf8000000           8K     RW             GLB x  pte\n", touched, StringComparison.Ordinal);
+        Assert.DoesNotContain("-0xf83fe000", touched, StringComparison.Ordinal);
+        CliRun unknown = CliRun.With(Script + "show pagetables nobody", "lab", "-q");
+        Assert.Contains("there is no process nobody", unknown.OutText + unknown.ErrorText, StringComparison.Ordinal);
     }
 
     [Fact]
