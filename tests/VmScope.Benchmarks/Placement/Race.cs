@@ -24,7 +24,7 @@ internal static partial class Race
         output.WriteLine("| workload | kernel's trees, ns | sorted set, ns | area index, ns | faster than kernel's trees: medians (minima) | faster than sorted set | bytes per area: trees / index | same addresses |");
         output.WriteLine("|---|---|---|---|---|---|---|---|");
         bool same = true;
-        foreach (Func<Workload> make in Workloads())
+        foreach (Func<Workload> make in Workload.All())
         {
             if (make().Name.Contains(filter, StringComparison.Ordinal))
             {
@@ -34,33 +34,6 @@ internal static partial class Race
         }
 
         return same ? 0 : 1;
-    }
-
-    private static IEnumerable<Func<Workload>> Workloads()
-    {
-        yield return () => new ShortLoop("fix_size", ShortLoop.Kind.FixSize);
-        yield return () => new ShortLoop("random_size", ShortLoop.Kind.RandomSize);
-        yield return () => new FullFit();
-        yield return () => new LongBusyList();
-        yield return () => new ShortLoop("fix_align", ShortLoop.Kind.FixAlign);
-        yield return () => new ShortLoop("random_align", ShortLoop.Kind.RandomAlign);
-        yield return () => new ShortLoop("align_shift", ShortLoop.Kind.AlignShift);
-        yield return () => new ShortLoop("percpu, from the top", ShortLoop.Kind.PerCpu);
-        foreach (bool aligned in (bool[])[false, true])
-        {
-            foreach (bool tight in (bool[])[false, true])
-            {
-                foreach (int live in (int[])[1000, 10_000, 100_000, 1_000_000])
-                {
-                    yield return () => new Churn(live, tight, aligned);
-                }
-            }
-        }
-
-        foreach (int live in (int[])[1000, 10_000, 100_000, 1_000_000])
-        {
-            yield return () => new Lookup(live);
-        }
     }
 
     private static bool RunOne(Func<Workload> make, TextWriter output)
@@ -101,7 +74,7 @@ internal static partial class Race
     /// <summary>Nanoseconds per pair of the sorted set; null where filling it alone would take minutes.</summary>
     private static double? TimeSortedSet(Workload work)
     {
-        if (work is Churn or Lookup && !work.Name.Contains("1k", StringComparison.Ordinal) && !work.Name.Contains("10k", StringComparison.Ordinal))
+        if (!work.SuitsSortedSet)
         {
             return null;
         }

@@ -30,6 +30,37 @@ internal abstract class Workload(string name, ulong windowEnd)
     /// <summary>Units run before measuring.</summary>
     internal virtual int WarmUnits => 60_000;
 
+    /// <summary>Whether sorted collections can be filled in less than minutes.</summary>
+    internal virtual bool SuitsSortedSet => true;
+
+    /// <summary>All workloads, anew each.</summary>
+    internal static IEnumerable<Func<Workload>> All()
+    {
+        yield return () => new ShortLoop("fix_size", ShortLoop.Kind.FixSize);
+        yield return () => new ShortLoop("random_size", ShortLoop.Kind.RandomSize);
+        yield return () => new FullFit();
+        yield return () => new LongBusyList();
+        yield return () => new ShortLoop("fix_align", ShortLoop.Kind.FixAlign);
+        yield return () => new ShortLoop("random_align", ShortLoop.Kind.RandomAlign);
+        yield return () => new ShortLoop("align_shift", ShortLoop.Kind.AlignShift);
+        yield return () => new ShortLoop("percpu, from the top", ShortLoop.Kind.PerCpu);
+        foreach (bool aligned in (bool[])[false, true])
+        {
+            foreach (bool tight in (bool[])[false, true])
+            {
+                foreach (int live in (int[])[1000, 10_000, 100_000, 1_000_000])
+                {
+                    yield return () => new Churn(live, tight, aligned);
+                }
+            }
+        }
+
+        foreach (int live in (int[])[1000, 10_000, 100_000, 1_000_000])
+        {
+            yield return () => new Lookup(live);
+        }
+    }
+
     /// <summary>Fills the peer.</summary>
     internal abstract void Prepare<TPeer>(TPeer peer) where TPeer : struct, IPeer;
 
@@ -223,6 +254,8 @@ internal sealed class Churn(int live, bool tight, bool aligned)
     // part of it; at a million areas neither peer fits a cache anyway.
     internal override int Units => Math.Clamp(4 * live, 20_000, 400_000);
 
+    internal override bool SuitsSortedSet => live <= 10_000;
+
     internal override int WarmUnits => live >= 1_000_000 ? 2 * live : Math.Max(60_000, 4 * live);
 
     internal override void Prepare<TPeer>(TPeer peer)
@@ -292,6 +325,8 @@ internal sealed class Lookup(int live) : Workload($"lookup {(live >= 1_000_000 ?
     internal override int Units => live >= 1_000_000 ? 400_000 : 1_000_000;   // see the churn
 
     internal override int WarmUnits => Units;
+
+    internal override bool SuitsSortedSet => live <= 10_000;
 
     internal override void Prepare<TPeer>(TPeer peer)
     {
