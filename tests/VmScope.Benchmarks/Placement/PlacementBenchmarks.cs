@@ -17,18 +17,10 @@ public abstract class PlacementBenchmarks
     private KernelPeer _kernel;
     private IndexPeer _index;
 
-    /// <summary>The workload's name, as the command prints it.</summary>
-    [ParamsSource(nameof(Names))]
-    public string Work { get; set; } = "";
-
-    /// <summary>The workloads of the class.</summary>
-    public abstract IEnumerable<string> Names { get; }
-
     /// <summary>Fills both peers and lets them settle.</summary>
-    [GlobalSetup(Targets = [nameof(KernelTrees), nameof(AreaIndex)])]
-    public void Setup()
+    protected void FillBoth(string name)
     {
-        (_kernelWork, _indexWork) = (Make(Work), Make(Work));
+        (_kernelWork, _indexWork) = (Make(name), Make(name));
         _kernel = new(Workload.WindowStart, _kernelWork.WindowEnd);
         _index = new(Workload.WindowStart, _indexWork.WindowEnd);
         _kernelWork.Prepare(_kernel);
@@ -61,8 +53,16 @@ public class SmallPlacementBenchmarks : PlacementBenchmarks
     private Workload _work = null!;
     private SortedSetPeer _peer;
 
-    /// <inheritdoc />
-    public override IEnumerable<string> Names => NamesWhere(work => work.SuitsSortedSet);
+    /// <summary>The workload's name, as the command prints it.</summary>
+    [ParamsSource(nameof(Names))]
+    public string Work { get; set; } = "";
+
+    /// <summary>The workloads of the class.</summary>
+    public IEnumerable<string> Names => NamesWhere(work => work.SuitsSortedSet);
+
+    /// <summary>Fills the trees and the index.</summary>
+    [GlobalSetup(Targets = [nameof(KernelTrees), nameof(AreaIndex)])]
+    public void Setup() => FillBoth(Work);
 
     /// <summary>Fills the sorted set.</summary>
     [GlobalSetup(Target = nameof(SortedSet))]
@@ -81,6 +81,14 @@ public class SmallPlacementBenchmarks : PlacementBenchmarks
 /// <summary>A hundred thousand areas and a million.</summary>
 public class LargePlacementBenchmarks : PlacementBenchmarks
 {
-    /// <inheritdoc />
-    public override IEnumerable<string> Names => NamesWhere(work => !work.SuitsSortedSet);
+    /// <summary>The workload's name, as the command prints it.</summary>
+    [ParamsSource(nameof(Names))]
+    public string Work { get; set; } = "";
+
+    /// <summary>The workloads of the class.</summary>
+    public IEnumerable<string> Names => NamesWhere(work => !work.SuitsSortedSet);
+
+    /// <summary>Fills the trees and the index.</summary>
+    [GlobalSetup]
+    public void Setup() => FillBoth(Work);
 }

@@ -243,6 +243,32 @@ internal sealed unsafe partial class AreaIndex
         return false;
     }
 
+    /// <summary>Moves to the first area of the next leaf; false, and the cursor is lost, if this is the last.</summary>
+    private bool MoveToNextLeaf()
+    {
+        for (int level = 1; level <= _height; level++)
+        {
+            Step* step = _above + level;
+            if (step->Lane + 1 < InnerNode.Count(step->Node))
+            {
+                step->Lane++;
+                while (--level > 0)
+                {
+                    byte* node = InnerAt(InnerNode.Children(step->Node)[step->Lane]);
+                    step = _above + level;
+                    step->Node = node;
+                    step->Lane = 0;
+                }
+
+                EnterLeaf();
+                _lane = 0;
+                return true;
+            }
+        }
+
+        return false;
+    }
+
     private void EnterLeaf()
     {
         Step parent = _above[1];

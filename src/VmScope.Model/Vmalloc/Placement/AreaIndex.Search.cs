@@ -88,6 +88,26 @@ internal sealed unsafe partial class AreaIndex
         }
     }
 
+    /// <summary>Moves to the first area with a hole behind it of more pages than a lane holds.</summary>
+    /// <returns>False when there is none, or the pages fit a lane.</returns>
+    private bool MoveToHugeHole(long pages)
+    {
+        LeaveSpot();
+        bool found = pages >= LeafNode.Saturated && MoveToFirstHole(LeafNode.Saturated);
+        while (found)
+        {
+            BlockNode* block = BlockAt(LeafNode.Blocks(_leaf)[_lane]);
+            if (block->End - block->Start >= pages)
+            {
+                break;
+            }
+
+            found = MoveToNextHole(LeafNode.Saturated);
+        }
+
+        return found;
+    }
+
     /// <summary>Forgets the spot: the area moved to is another now.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void LeaveSpot() => _spotMost = 0;
@@ -165,7 +185,7 @@ internal sealed unsafe partial class AreaIndex
         {
             int second = NextOfBottom();
             bool onlyBottomIsLow = second == 0 || BlockAt(second)->Start > from;
-            if (!onlyBottomIsLow || _bottomEnd < length || length >= LeafNode.Saturated)
+            if (!onlyBottomIsLow || _bottomEnd < length)
             {
                 return EndOfAnyWalk(pages, alignPages, length, from, out page);
             }
@@ -177,9 +197,10 @@ internal sealed unsafe partial class AreaIndex
             }
 
             (int high, long highStart) = (0, long.MaxValue);
-            if ((length >= _spotLeast && length <= _spotMost) || FindSpot(length))
+            if ((length >= _spotLeast && length <= _spotMost) || FindSpot(length) || MoveToHugeHole(length))
             {
-                (high, highStart) = (LeafNode.Blocks(_leaf)[_lane], _spotPage);
+                high = LeafNode.Blocks(_leaf)[_lane];
+                highStart = BlockAt(high)->Start;
             }
 
             // All blocks from here on start in the window, so the window's start plays no part.

@@ -163,19 +163,29 @@ internal sealed unsafe partial class AreaIndex
     }
 
     /// <summary>
-    /// Puts an area behind the one moved to as the first of a new leaf. It comes behind all areas of the old one: what
-    /// comes behind it would be farther still.
+    /// Puts an area behind the one moved to as the first of another leaf: of the next one if that is near, else of a new
+    /// one. It comes behind all areas of its predecessor's leaf: what comes behind it would be farther still.
     /// </summary>
     private void InsertFar(int holeBefore, int blockBefore, long start, int size, int hole, int block)
     {
         HoleLanes.Set(LeafNode.Holes(_leaf), _lane, holeBefore);
         LeafNode.Blocks(_leaf)[_lane] = blockBefore;
         RefreshHoles(_leaf, _above);
-        AddLeafBehind(start);
-        LeafNode.Offsets(_leaf)[0] = 0;
-        LeafNode.Sizes(_leaf)[0] = (ushort)size;
-        LeafNode.Holes(_leaf)[0] = (ushort)hole;
-        LeafNode.Blocks(_leaf)[0] = block;
+        if (MoveToNextLeaf() && !LeafNode.IsFull(_leaf)
+            && AreaStart + LeafNode.Offsets(_leaf)[LeafNode.Count(_leaf) - 1] - start < LeafNode.Unused)
+        {
+            // Areas placed from the top down come here one below the other.
+            LeafNode.Rebase(_leaf, (int)(start - _leafStart));
+            TellStart(1, start);
+            _leafStart = start;
+        }
+        else
+        {
+            MoveTo(start);
+            AddLeafBehind(start);
+        }
+
+        LeafNode.InsertBehind(_leaf, lane: -1, holeBefore: 0, blockBefore: 0, offset: 0, size, hole, block);
     }
 
     /// <summary>Adds an empty leaf behind the one of the cursor and moves to its first lane.</summary>

@@ -10,7 +10,7 @@ namespace VmScope.Vmalloc;
 /// <remarks>
 /// <para>
 /// Areas and holes tile the address space, so one entry per area, with the pages of the hole behind it, says all. The
-/// entries are the leaves of a tree of wide nodes (<see cref="InnerNode"/>, <see cref="LeafNode"/>) that is searched by address and by hole size
+/// entries are the leaves (<see cref="LeafNode"/>) of a tree of wide nodes that is searched by address and by hole size
 /// with vector instructions. Beside it stands the kernel's own red-black tree of holes (<see cref="BlockShapeTree"/>),
 /// kept for its shape alone: page-aligned requests never look at it, requests whose answer depends on the shape follow
 /// a few of its links (AreaIndex.Search.cs explains why those suffice).

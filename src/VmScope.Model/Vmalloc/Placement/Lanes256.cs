@@ -55,8 +55,11 @@ internal static unsafe class Lanes256
             Open(LeafNode.Sizes(leaf), lane, size);
             Open(LeafNode.Holes(leaf), lane, hole);
             Open(LeafNode.Blocks(leaf), lane, block);
-            LeafNode.Holes(leaf)[lane] = (ushort)holeBefore;
-            LeafNode.Blocks(leaf)[lane] = blockBefore;
+            if (lane >= 0)
+            {
+                LeafNode.Holes(leaf)[lane] = (ushort)holeBefore;
+                LeafNode.Blocks(leaf)[lane] = blockBefore;
+            }
         }
     }
 

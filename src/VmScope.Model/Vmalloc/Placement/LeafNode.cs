@@ -132,7 +132,7 @@ internal static unsafe class LeafNode
 
     /// <summary>
     /// Puts an area behind lane <paramref name="lane"/>, which gets another hole; all later ones move up by one. The leaf
-    /// has room.
+    /// has room. Behind lane -1 is the first place, and nothing gets the hole.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static void InsertBehind(byte* leaf, int lane, int holeBefore, int blockBefore, int offset, int size, int hole, int block)

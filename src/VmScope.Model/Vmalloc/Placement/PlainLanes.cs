@@ -62,8 +62,11 @@ internal static unsafe class PlainLanes
             Insert(LeafNode.Sizes(leaf), lane + 1, (ushort)size);
             Insert(LeafNode.Holes(leaf), lane + 1, (ushort)hole);
             Insert(LeafNode.Blocks(leaf), lane + 1, block);
-            LeafNode.Holes(leaf)[lane] = (ushort)holeBefore;
-            LeafNode.Blocks(leaf)[lane] = blockBefore;
+            if (lane >= 0)
+            {
+                LeafNode.Holes(leaf)[lane] = (ushort)holeBefore;
+                LeafNode.Blocks(leaf)[lane] = blockBefore;
+            }
         }
     }
 

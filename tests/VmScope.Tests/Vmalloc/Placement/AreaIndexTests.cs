@@ -85,17 +85,20 @@ public class AreaIndexTests
 
     /// <summary>Without a search before each placement, what the last operation left behind is used.</summary>
     [Theory]
-    [InlineData(20, 1, 201)]
-    [InlineData(300, 1, 202)]
-    [InlineData(1000, 1, 203)]
-    [InlineData(1000, 13, 204)]
-    public void Steady_use_agrees_address_by_address(int live, int alignBits, int seed)
+    [InlineData(20, 1, 65, 201)]
+    [InlineData(300, 1, 65, 202)]
+    [InlineData(1000, 1, 65, 203)]
+    [InlineData(1000, 13, 65, 204)]
+    [InlineData(100, 1, 70_000, 205)]
+    [InlineData(100, 20, 70_000, 206)]
+    [InlineData(30, 1, 30_000_000, 207)]
+    public void Steady_use_agrees_address_by_address(int live, int alignBits, int pagesMax, int seed)
     {
         Random random = new(seed);
         KernelFreeTree reference = new(FreeSearchRule.PaddedAbovePage, Page, ulong.MaxValue);
         AreaIndex index = new(FreeSearchRule.PaddedAbovePage, Page, ulong.MaxValue);
         ulong start = ModulesAbove.VmallocStart;
-        ulong end = start + ((ulong)live * 40 * Page);
+        ulong end = start + ((ulong)live * (ulong)pagesMax * 5 / 8 * Page);
         FreeBlock[] areas = new FreeBlock[live];
         for (int step = 0; step < 20_000; step++)
         {
@@ -107,7 +110,7 @@ public class AreaIndexTests
                 Assert.Equal(areas[victim].SizeBytes, freed);
             }
 
-            ulong size = Page * (ulong)random.Next(1, 66);
+            ulong size = Page * (ulong)(random.Next(2) == 0 ? random.Next(1, 66) : random.Next(1, pagesMax + 1));
             ulong align = random.Next(10) < 3 ? Page << random.Next(alignBits) : 1;
             bool expected = reference.TryPlace(size, align, start, end, out ulong wanted);
             Assert.Equal(expected, index.TryPlace(size, align, start, end, out ulong found));
@@ -200,6 +203,28 @@ public class AreaIndexTests
 
         run.FreeAll();
         run.CompareTrees();
+    }
+
+    [Fact]
+    public void Areas_reserved_from_the_top_down_share_their_leaves()
+    {
+        AreaIndex index = new(FreeSearchRule.PaddedAbovePage, Page, ulong.MaxValue);
+        Assert.True(index.TryPlace(Page, 1, ModulesAbove.VmallocStart, 0xffffe8ffffffffff, out _));
+        long before = index.UsedBytes;
+        for (ulong chunk = 1; chunk <= 1000; chunk++)
+        {
+            Assert.True(index.TryReserve(0xffffe90000000000 - (chunk * 100 * Page), 64 * Page));
+            index.CheckInvariants();
+        }
+
+        Assert.InRange((index.UsedBytes - before) / 1000, 1, 60);
+        for (ulong chunk = 1; chunk <= 1000; chunk++)
+        {
+            Assert.True(index.TryRelease(0xffffe90000000000 - (chunk * 100 * Page), out _));
+        }
+
+        index.CheckInvariants();
+        Assert.Equal(2, index.BlockCount);
     }
 
     [Fact]

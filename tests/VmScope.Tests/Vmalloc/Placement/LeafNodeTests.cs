@@ -97,6 +97,16 @@ public sealed unsafe class LeafNodeTests : IDisposable
                     Assert.Equal((5, 6), (LeafNode.Holes(either)[lane], LeafNode.Blocks(either)[lane]));
                 }
 
+                if (count < LeafNode.Lanes)
+                {
+                    Pair(count, random, out byte* opened, out byte* vectors);
+                    PlainLanes.InsertBehind(opened, -1, 1, 1, 0, 7, 8, 9);
+                    LeafNode.InsertBehind(vectors, -1, 1, 1, 0, 7, 8, 9);
+                    AssertSame(opened, vectors);
+                    Assert.Equal((0, 7, 8, 9), (LeafNode.Offsets(vectors)[0], LeafNode.Sizes(vectors)[0], LeafNode.Holes(vectors)[0], LeafNode.Blocks(vectors)[0]));
+                    Assert.Equal(count + 1, LeafNode.Count(vectors));
+                }
+
                 Pair(count, random, out byte* first, out byte* second);
                 PlainLanes.RemoveBehind(first, -1, 1, 1);
                 LeafNode.RemoveBehind(second, -1, 1, 1);
