@@ -171,7 +171,7 @@ internal static class PurgeChoice
         internal bool TryFind(int count)
         {
             (_steps, _spread) = (StepsMax, int.MaxValue);
-            Try(0, count, 0, 0, int.MaxValue);
+            Try(0, count, 0, earliest: -1, first: int.MaxValue);
             return _spread != int.MaxValue;
         }
 
