@@ -71,11 +71,17 @@ internal static class PurgeChoice
         return count;
     }
 
-    private static bool TookAll(VmallocSpace space, in ReplayOperation purge) =>
-        IsMerged(space)
-            ? (ulong)space.CountForPurge(0, out ulong lowest, out ulong highest) == purge.Count
-                && (purge.Count == 0 || (lowest == purge.Start && highest == purge.End))
-            : (ulong)space.LazyCount == purge.Count;
+    private static bool TookAll(VmallocSpace space, in ReplayOperation purge)
+    {
+        if ((ulong)space.CountForPurge(0, out ulong lowest, out ulong highest) != purge.Count)
+        {
+            return false;
+        }
+
+        // Whoever asked for the purge can name a wider range than that of the areas it takes.
+        return purge.Count == 0
+            || (IsMerged(space) ? lowest == purge.Start && highest == purge.End : lowest >= purge.Start && highest <= purge.End);
+    }
 
     private static bool IsMerged(VmallocSpace space) => space.Setup.Facts.PurgeOrder == PurgeOrder.MergedAscending;
 

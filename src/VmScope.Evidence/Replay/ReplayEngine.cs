@@ -340,21 +340,38 @@ internal sealed class ReplayEngine
     {
         for (int i = 1; i < _window.Count; i++)
         {
-            if ((ulong)Space.CountForPurge(0, out _, out _) >= purge.Count)
+            if (PurgeChoice.CountWithin(Space, purge) >= purge.Count)
             {
                 return;
             }
 
             ref ReplayOperation free = ref _window[i];
-            if (free.Kind == OperationKind.Free && !free.Done && !free.IsOdd && free.Start >= purge.Start && free.Start < purge.End
-                && free.CanPrecedePurgeOf(Space.LazyPages) && free.Task != purge.Task && _window.IsFirstOfItsTask(i)
-                && Space.TryFree(free.Start, out _))
+            if (MayHoist(i, purge.Task) && free.Start >= purge.Start && free.Start < purge.End
+                && (free.CanPrecedePurgeOf(Space.LazyPages) || IsAtBound(free, purge)))
             {
-                free.Done = true;
-                _state.Note(free);
-                Frees++;
-                Reordered++;
+                Hoist(ref free);
             }
+        }
+    }
+
+    /// <summary>Whether an area lies at an end of the range a purge took: then it was among them.</summary>
+    private bool IsAtBound(in ReplayOperation free, in ReplayOperation purge) =>
+        free.Start == purge.Start || (Space.TryGetBusy(free.Start, out FreeBlock area) && area.End == purge.End);
+
+    private bool MayHoist(int ahead, int task)
+    {
+        ref ReplayOperation free = ref _window[ahead];
+        return free.Kind == OperationKind.Free && !free.Done && !free.IsOdd && free.Task != task && _window.IsFirstOfItsTask(ahead);
+    }
+
+    private void Hoist(ref ReplayOperation free)
+    {
+        if (Space.TryFree(free.Start, out _))
+        {
+            free.Done = true;
+            _state.Note(free);
+            Frees++;
+            Reordered++;
         }
     }
 
