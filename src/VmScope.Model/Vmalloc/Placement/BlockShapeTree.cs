@@ -154,15 +154,24 @@ internal sealed unsafe class BlockShapeTree
         }
     }
 
+    // Searches by address do branch: most of them look for the top of a window, again and again.
+
     /// <summary>The block with the greatest start not above the page; 0 if there is none.</summary>
     internal int AtOrBelow(long page)
     {
+        byte* memory = Memory;
         nint best = 0;
         for (nint node = Root; node != 0;)
         {
-            bool below = At(Memory, node)->Start <= page;
-            best = below ? node : best;
-            node = Link(Memory, node, below ? 1 : 0);
+            if (At(memory, node)->Start <= page)
+            {
+                best = node;
+                node = At(memory, node)->Right;
+            }
+            else
+            {
+                node = At(memory, node)->Left;
+            }
         }
 
         return (int)best;
@@ -171,12 +180,19 @@ internal sealed unsafe class BlockShapeTree
     /// <summary>The block with the smallest start above the page; 0 if there is none.</summary>
     internal int Above(long page)
     {
+        byte* memory = Memory;
         nint best = 0;
         for (nint node = Root; node != 0;)
         {
-            bool above = At(Memory, node)->Start > page;
-            best = above ? node : best;
-            node = Link(Memory, node, above ? 0 : 1);
+            if (At(memory, node)->Start > page)
+            {
+                best = node;
+                node = At(memory, node)->Left;
+            }
+            else
+            {
+                node = At(memory, node)->Right;
+            }
         }
 
         return (int)best;
