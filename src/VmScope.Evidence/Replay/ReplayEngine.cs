@@ -28,6 +28,7 @@ internal sealed class ReplayEngine
         (_window, _start, _state) = (window, start, new ReplayState(start.Space));
         _repair = new OrderRepair(window);
         _lazyUnknown = start.LazyUnknownUntilPurge;
+        _isLost = start.EventsMissing;
     }
 
     private VmallocSpace Space => _state.Space;

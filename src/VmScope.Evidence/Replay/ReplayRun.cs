@@ -189,7 +189,13 @@ public sealed class ReplayRun : IDisposable
         ulong chunkBytes = machine.ChunkBytes(input, before, after);
         ImmutableArray<PercpuGroup> groups = (before ?? after)?.ChunkGroups(input.NumaNodes) ?? [];
         groups = groups.Length > 1 ? groups : after?.ChunkGroups(input.NumaNodes) ?? [];
-        return StartFrom(input, machine, finder, chunkBytes, before, after, reader) with { ChunkGroups = groups };
+        // A listing whose place in the trace was overwritten is older than its first line by everything that was.
+        bool hasMarker = first.Exists(static operation => operation is { Kind: OperationKind.Marker, Marker: TraceMarker.BeforeBegins or TraceMarker.BeforeEnds });
+        return StartFrom(input, machine, finder, chunkBytes, before, after, reader) with
+        {
+            ChunkGroups = groups,
+            EventsMissing = reader.OverwrittenEvents > 0 && !hasMarker,
+        };
     }
 
     private static StartState StartFrom(

@@ -24,6 +24,9 @@ internal sealed record StartState
     /// <summary>Whether areas may wait for a purge that nobody told of; the first purge ends that.</summary>
     internal bool LazyUnknownUntilPurge { get; init; }
 
+    /// <summary>Whether events are missing between this state and the first one of the trace.</summary>
+    internal bool EventsMissing { get; init; }
+
     /// <summary>The size of a per-CPU chunk's area; 0 when unknown.</summary>
     internal ulong ChunkBytes { get; init; }
 

@@ -1,5 +1,6 @@
 using System.Text;
 using VmScope.Replay;
+using VmScope.Sources;
 using VmScope.Tests.Support;
 
 namespace VmScope.Tests.Replay;
@@ -50,6 +51,26 @@ public class RecordedTraceTests
     {
         bool tight = name.Contains("-fail-", StringComparison.Ordinal) || name.Contains("-vmalloc-", StringComparison.Ordinal);
         Assert.Equal(tight, RecordedTraces.Replay(name).FailedInBoth > 0);
+    }
+
+    [Fact]
+    public void What_follows_overwritten_events_is_unknowable()
+    {
+        const string name = "i386-6.1.176-686-1024-trace";
+        EvidenceBundle bundle = EvidenceBundle.Open(Captures.Archive(name), Stream.Null);
+        string[] lines = new StreamReader(bundle.OpenRequired("trace")).ReadToEnd().Split('\n');
+        string[] kept = lines[(lines.Length / 3)..];
+        string text = $"# tracer: nop\n#\n# entries-in-buffer/entries-written: {kept.Length}/{lines.Length}   #P:1\n#\n{string.Join('\n', kept)}";
+        bundle.TryOpen("vmallocinfo-before", out Stream before);
+        ReplayResult result = ReplayRun.Run(new ReplayInput
+        {
+            Trace = new ReplayFile(new MemoryStream(Encoding.UTF8.GetBytes(text)), "trace.txt"),
+            Machine = bundle.Inputs,
+            Before = new ReplayFile(before, "vmallocinfo-before.txt"),
+        });
+        Assert.Equal((ulong)(lines.Length - kept.Length), result.LostEvents);
+        Assert.True(result.Unknowable > 10, $"{result.Unknowable} unknowable");
+        Assert.Equal(0, result.Unexplained);
     }
 
     [Fact]
