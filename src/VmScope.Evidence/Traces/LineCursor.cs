@@ -83,6 +83,21 @@ internal ref struct LineCursor
                 At += at;
                 return at > 0;
             }
+
+            // An address in decimal: twenty digits, of which the last four may be too many.
+            if (at == 16 && rest.Length - at >= 8)
+            {
+                ulong word = BinaryPrimitives.ReadUInt64LittleEndian(rest[at..]);
+                int digits = ByteScan.CountDigits(word);
+                if (digits is > 0 and <= 4)
+                {
+                    ulong last = ByteScan.Decimal8(word << (64 - (8 * digits)));
+                    bool fits = Math.BigMul(sum, ByteScan.PowerOfTen(digits), out value) == 0 && value <= ulong.MaxValue - last;
+                    value = fits ? value + last : 0;
+                    At += fits ? at + digits : 0;
+                    return fits;
+                }
+            }
         }
 
         return TakeDecimalSlowly(at, sum, out value);
