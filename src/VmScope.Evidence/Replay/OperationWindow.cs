@@ -83,10 +83,9 @@ internal sealed class OperationWindow
     /// <summary>Whether no earlier operation of the same task is still to be applied.</summary>
     internal bool IsFirstOfItsTask(int ahead)
     {
-        int task = this[ahead].Task;
         for (int i = 0; i < ahead; i++)
         {
-            if (!this[i].Done && this[i].Task == task)
+            if (!this[i].Done && this[i].IsOrderedWith(this[ahead]))
             {
                 return false;
             }

@@ -253,7 +253,7 @@ internal sealed class OrderRepair(OperationWindow window)
         for (int i = 0; i < window.Count; i++)
         {
             ref ReplayOperation other = ref window[i];
-            if (i == ahead || other.Done || other.IsOdd || other.Task == operation.Task || other.Start >= end || start >= other.End
+            if (i == ahead || other.Done || other.IsOdd || other.IsOrderedWith(operation) || other.Start >= end || start >= other.End
                 || other.Kind is not (OperationKind.Place or OperationKind.Appear or OperationKind.Chunk)
                 || other.EntryLine > operation.Line || !IsInReach(other.Time) || !window.IsFirstOfItsTask(i))
             {
@@ -339,7 +339,7 @@ internal sealed class OrderRepair(OperationWindow window)
         for (int i = 1; i < Math.Min(window.Count, OthersMax) && _copies < CopiesMax; i++)
         {
             ReplayOperation other = window[i];
-            if (other.Kind != OperationKind.Place || other.Failed || other.Done || other.IsOdd || other.Task == operation.Task
+            if (other.Kind != OperationKind.Place || other.Failed || other.Done || other.IsOdd || other.IsOrderedWith(operation)
                 || !IsInReach(other.Time) || !window.IsFirstOfItsTask(i))
             {
                 continue;
@@ -367,7 +367,7 @@ internal sealed class OrderRepair(OperationWindow window)
             bool isLine = log[at].Kind is ReplayState.EntryKind.Operation or ReplayState.EntryKind.Finish;
             // The probe of a free tells that it begins, not that it has happened.
             bool happened = done.Line < operation.EntryLine && !(done.Kind == OperationKind.Free && done.End != 0);
-            if (isLine && (done.Task == operation.Task || happened || (done.Time < operation.Time && operation.Time - done.Time > _reach)))
+            if (isLine && (done.IsOrderedWith(operation) || happened || (done.Time < operation.Time && operation.Time - done.Time > _reach)))
             {
                 return at + 1;
             }

@@ -92,6 +92,13 @@ internal struct ReplayOperation
     internal readonly AreaRequest Request => new(SizeBytes, AlignBytes, WindowStart, WindowEnd, Cpu);
 
     /// <summary>
+    /// Whether the order of two lines is the order in which their task did it. Lines of one time stamp stand in the order of
+    /// the processors: a task that was moved then can have done the second one first.
+    /// </summary>
+    internal readonly bool IsOrderedWith(in ReplayOperation other) =>
+        Task == other.Task && (Time != other.Time || Cpu == other.Cpu);
+
+    /// <summary>
     /// Whether a free can have come before a purge that took this many pages: its line gives the sum it made, which falls
     /// to almost nothing when a purge is over.
     /// </summary>
