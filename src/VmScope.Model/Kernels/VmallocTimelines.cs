@@ -226,7 +226,7 @@ public static class VmallocTimelines
     public static readonly Timeline<PoolDecay> PoolDecay = new(
         new(new(2, 4, 0), "mm/vmalloc.c has no pools before 6.9", Kernels.PoolDecay.None),
         new(new(6, 9), "mm/vmalloc.c, decay_va_pool_node(), 6.9 to 6.14", Kernels.PoolDecay.QuarterOrAllOfFew),
-        new(new(6, 15), "mm/vmalloc.c, decay_va_pool_node(), read in 6.18, not in 6.14; the release between is UNVERIFIED", Kernels.PoolDecay.Quarter));
+        new(new(6, 15), "mm/vmalloc.c, decay_va_pool_node(), read in 6.18, not in 6.14; recorded boots of 6.16 and 6.17 follow it, 6.15 is UNVERIFIED", Kernels.PoolDecay.Quarter));
 
     /// <summary>Whether freeing a module's or BPF program's area purges at once.</summary>
     public static readonly Timeline<bool> PurgesOnExecutableFree = new(

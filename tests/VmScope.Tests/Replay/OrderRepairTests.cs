@@ -1,3 +1,4 @@
+using System.Text;
 using VmScope.Kernels;
 using VmScope.Replay;
 using VmScope.Vmalloc;
@@ -46,5 +47,26 @@ public class OrderRepairTests
         Assert.True(result.Reordered > 20, $"{result.Reordered} reordered: the lines were in order already");
         Assert.True(result.Unexplained * OneIn <= result.Allocations,
             $"{result.Unexplained} of {result.Allocations} unexplained, {result.Reordered} reordered, first at line {result.First?.Line}");
+    }
+
+    /// <summary>The clock all processors share stands still for one that is behind, and equal times are printed in their order.</summary>
+    [Fact]
+    public void A_task_that_was_moved_within_one_time_stamp_did_the_second_line_first()
+    {
+        const string window = "vstart=0xffffc90000000000 vend=0xffffe8ffffffffff failed=0";
+        string text = $"""
+                  <idle>-0       [000] d..1.     1.000000: alloc_vmap_area: va_start: {0xffffc90000000000} size=8192 align=1 {window}
+                kthreadd-2       [001] .....     2.000000: alloc_vmap_area: va_start: {0xffffc90000004000} size=8192 align=1 {window}
+                kthreadd-2       [003] .....     2.000000: alloc_vmap_area: va_start: {0xffffc90000002000} size=8192 align=1 {window}
+
+            """;
+        ReplayResult result = ReplayRun.Run(new ReplayInput
+        {
+            Trace = new ReplayFile(new MemoryStream(Encoding.UTF8.GetBytes(text)), "moved"),
+            RecordedOn = KernelVersion.Parse("6.12"),
+            PossibleCpus = 4,
+        });
+        Assert.Equal((3, 0), (result.SameAddress, result.Unexplained));
+        Assert.True(result.Reordered > 0);
     }
 }
