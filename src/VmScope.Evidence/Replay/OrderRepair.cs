@@ -298,6 +298,7 @@ internal sealed class OrderRepair(OperationWindow window)
         }
 
         List<(int At, ulong Returned)> moments = [];
+        List<(int At, ulong Returned)> likely = [];
         for (int at = earliest; at < state.Log.Count; at++)
         {
             ReplayState.Entry entry = state.Log[at];
@@ -310,7 +311,7 @@ internal sealed class OrderRepair(OperationWindow window)
             {
                 if (Agrees(space, operation))
                 {
-                    moments.Add((at, space.LastReturned));
+                    (space.HasJustFreed ? likely : moments).Add((at, space.LastReturned));
                 }
             }
 
@@ -320,7 +321,8 @@ internal sealed class OrderRepair(OperationWindow window)
             }
         }
 
-        // The latest moment is the likeliest.
+        // The latest moment is the likeliest, and more so when the tree's lock had just been released.
+        moments.AddRange(likely);
         for (int i = moments.Count - 1; i >= Math.Max(0, moments.Count - MomentsMax); i--)
         {
             if (TryHistory(state, moments[i].At, moments[i].Returned, operation, ref result))

@@ -405,6 +405,12 @@ public sealed class VmallocSpace
     /// <summary>The name of the last step of the purge under way, the start of an area it returned; 0 before the first.</summary>
     public ulong LastReturned => _returned == 0 ? 0 : _returning[_returned - 1].Start;
 
+    /// <summary>
+    /// Whether the last step of the purge under way gave something back to the tree: who had to wait for the tree's lock
+    /// searches it right then.
+    /// </summary>
+    public bool HasJustFreed => _returned > 0 && _returning[_returned - 1].Kind is ReturnKind.ToTree or ReturnKind.ReleaseDecayed;
+
     /// <summary>Goes on with the purge up to the step of this name; not at all when there is none.</summary>
     public void ReturnThrough(ulong start)
     {
