@@ -90,20 +90,16 @@ internal sealed class OperationFileReader : OperationSource
         ulong size = 0;
         try
         {
-            Utf8JsonReader json = new(line);
-            if (!json.Read() || json.TokenType != JsonTokenType.StartObject)
+            Members members = new(line);
+            if (!members.IsObject)
             {
                 return false;
             }
 
-            while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
+            while (members.Next())
             {
-                Utf8JsonReader name = json;
-                if (!json.Read())
-                {
-                    return false;
-                }
-
+                ref Utf8JsonReader name = ref members.Name;
+                ref Utf8JsonReader json = ref members.Value;
                 if (name.ValueTextEquals("op"u8))
                 {
                     kind = json.TokenType == JsonTokenType.String ? OperationFile.KindOf(ref json) : null;
@@ -269,26 +265,55 @@ internal sealed class OperationFileReader : OperationSource
         internal bool HasAddresses = true;
     }
 
+    /// <summary>The members of a line's object, one after the other.</summary>
+    private ref struct Members
+    {
+        /// <summary>Stands at a member's name.</summary>
+        internal Utf8JsonReader Name;
+
+        /// <summary>Stands at its value.</summary>
+        internal Utf8JsonReader Value;
+
+        /// <summary>Begins a line.</summary>
+        /// <exception cref="JsonException">It is no JSON.</exception>
+        internal Members(ReadOnlySpan<byte> line)
+        {
+            Value = new Utf8JsonReader(line);
+            IsObject = Value.Read() && Value.TokenType == JsonTokenType.StartObject;
+        }
+
+        /// <summary>Whether the line is an object.</summary>
+        internal bool IsObject { get; }
+
+        /// <summary>Goes to the next member.</summary>
+        internal bool Next()
+        {
+            if (!Value.Read() || Value.TokenType != JsonTokenType.PropertyName)
+            {
+                return false;
+            }
+
+            Name = Value;
+            return Value.Read();
+        }
+    }
+
     private static bool TryHeader(ReadOnlySpan<byte> line, ref Header header)
     {
         bool isOurs = false;
         bool isKnown = false;
         try
         {
-            Utf8JsonReader json = new(line);
-            if (!json.Read() || json.TokenType != JsonTokenType.StartObject)
+            Members members = new(line);
+            if (!members.IsObject)
             {
                 return false;
             }
 
-            while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
+            while (members.Next())
             {
-                Utf8JsonReader name = json;
-                if (!json.Read())
-                {
-                    return false;
-                }
-
+                ref Utf8JsonReader name = ref members.Name;
+                ref Utf8JsonReader json = ref members.Value;
                 if (name.ValueTextEquals("vmscope"u8))
                 {
                     isOurs = json.TokenType == JsonTokenType.String && json.ValueTextEquals(OperationFile.Format);
