@@ -76,7 +76,7 @@ public static partial class KnownCallers
         gicv2m_init*,gic_*,its_*,irqchip_*,plic_*,aplic_*,imsic_*,armv7_*,intc_*|irq|interrupt controller|registers of an interrupt controller
         pl011_*,uart_*,serial8250_*,sbsa_*,earlycon_*|serial|serial port|registers of a serial port
         paging_init,map_kernel_segment,declare_kernel_vmas,map_kernel,declare_vma|boot|-|a segment of the kernel image itself, listed so that nothing else is placed there
-        create_mapping,iotable_init,debug_ll_io_init,add_static_vm_early,vm_area_add_early,pci_map_io_early,fill_pmd_gaps,pmd_empty_section_gap|boot|-|a mapping fixed at boot, before vmalloc worked; no guard page
+        create_mapping,iotable_init,debug_ll_io_init,add_static_vm_early,vm_area_add_early,pci_map_io_early,pci_reserve_io,fill_pmd_gaps,pmd_empty_section_gap|boot|-|a mapping fixed at boot, before vmalloc worked; no guard page
         dma_common_contiguous_remap,dma_common_pages_remap,__dma_common_pages_remap,dma_direct_alloc,__dma_alloc*,__iommu_alloc_*,iommu_dma_alloc*,arm_dma_*,atomic_pool_*,dma_atomic_pool_init|dma|DMA buffer|memory shared with a device, mapped uncached or gathered from pieces
         dmar_*,alloc_iommu,map_iommu,iommu_*,amd_iommu_*,init_iova_*,intel_*_irq_remapping,intel_iommu_*,arm_smmu_*|iommu|IOMMU|registers or tables of an IOMMU
         tpm_*,crb_*,tis_*|driver|TPM|registers of the TPM
@@ -136,5 +136,5 @@ public static partial class KnownCallers
     /// arch/arm64/mm/mmu.c, VM_NO_GUARD on segments of the image; mm/kasan/shadow.c.
     /// </remarks>
     private static ReadOnlySpan<byte> Guardless =>
-        "pcpu_get_vm_areas,setup_per_cpu_areas,pcpu_page_first_chunk,pcpu_setup_first_chunk,vm_area_register_early,paging_init,map_kernel_segment,declare_kernel_vmas,map_kernel,declare_vma,create_mapping,iotable_init,debug_ll_io_init,add_static_vm_early,vm_area_add_early,pci_map_io_early,fill_pmd_gaps,pmd_empty_section_gap,kasan_*,kmsan_*,__kasan_*"u8;
+        "pcpu_get_vm_areas,setup_per_cpu_areas,pcpu_page_first_chunk,pcpu_setup_first_chunk,vm_area_register_early,paging_init,map_kernel_segment,declare_kernel_vmas,map_kernel,declare_vma,create_mapping,iotable_init,debug_ll_io_init,add_static_vm_early,vm_area_add_early,pci_map_io_early,pci_reserve_io,fill_pmd_gaps,pmd_empty_section_gap,kasan_*,kmsan_*,__kasan_*"u8;
 }

@@ -59,6 +59,9 @@ internal static class EvidenceNames
             "var/log/dmesg", "kmsg", "kern.log", "dmesg.log",
             "sos_commands/logs/journalctl_--no-pager_--boot", "var/log/kern.log", "var/log/messages",
         ],
+        // A recorded trace has listings from both its ends; the later one says how things are.
+        VmallocInfo => ["vmallocinfo-after.txt", "vmallocinfo-after", "vmallocinfo-after.txt.gz"],
+        Meminfo => ["meminfo-after.txt", "meminfo-after", "meminfo-after.txt.gz"],
         Uname => ["sos_commands/kernel/uname_-a", "sos_commands/host/uname_-a", "uname-a"],
         Config => [".config", "kconfig"],
         Trace => ["sys/kernel/tracing/trace", "sys/kernel/debug/tracing/trace"],
