@@ -1,3 +1,4 @@
+using System.Numerics;
 using VmScope.Kernels;
 
 namespace VmScope.Vmalloc;
@@ -84,7 +85,7 @@ public sealed class VmallocSpace
     public int LazyCount => _lazy.Count;
 
     /// <summary>Pages that wait for a purge, guard pages included (the kernel's vmap_lazy_nr).</summary>
-    public ulong LazyPages => _lazy.Bytes / Setup.PageBytes;
+    public ulong LazyPages => _lazy.Bytes >> BitOperations.Log2(Setup.PageBytes);
 
     /// <summary>Bytes lying ready in pools.</summary>
     public ulong PooledBytes => _pools.PooledBytes();
