@@ -2,8 +2,8 @@ using System.Collections.Immutable;
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
-using VmScope.Cli.Output.Layouts;
 using VmScope.Cli.Output;
+using VmScope.Cli.Output.Layouts;
 using VmScope.Kernels;
 
 namespace VmScope.Cli.Commands;

@@ -1,6 +1,6 @@
 using System.CommandLine;
-using VmScope.Cli.Output.Layouts;
 using VmScope.Cli.Output;
+using VmScope.Cli.Output.Layouts;
 using VmScope.Cli.Output.Pictures;
 using VmScope.Layout;
 using VmScope.Sources;
