@@ -57,14 +57,14 @@ internal static class TraceLine
 
     /// <summary>Reads the event's name and fields. An event that is of no concern becomes <see cref="TraceEventKind.Other"/>.</summary>
     /// <returns>False for an event of ours whose fields cannot be read.</returns>
-    internal static bool TryEvent(ref LineCursor line, ref TraceEvent read)
+    internal static bool TryEvent(ref LineCursor line, PlacedTail tail, ref TraceEvent read)
     {
         // The two that a trace of the allocator is full of, as they are printed without a system before them.
         if (line.Take("alloc_vmap_area: "u8))
         {
             line.SkipSpaces();
             read.Kind = TraceEventKind.Placed;
-            return TryPlaced(ref line, ref read);
+            return TryPlaced(ref line, tail, ref read);
         }
 
         if (line.Take("free_vmap_area_noflush: "u8))
@@ -90,7 +90,7 @@ internal static class TraceLine
         read.Kind = KindOf(name);
         return read.Kind switch
         {
-            TraceEventKind.Placed => TryPlaced(ref line, ref read),
+            TraceEventKind.Placed => TryPlaced(ref line, tail, ref read),
             TraceEventKind.Freed => TryFreed(ref line, ref read),
             TraceEventKind.Purged => TryPurged(ref line, ref read),
             TraceEventKind.Marker => TryMarker(ref line, ref read),
@@ -340,19 +340,33 @@ internal static class TraceLine
     };
 
     /// <summary>The address is decimal although everything around it is hexadecimal; so the kernel prints it.</summary>
-    private static bool TryPlaced(ref LineCursor line, ref TraceEvent read)
+    private static bool TryPlaced(ref LineCursor line, PlacedTail tail, ref TraceEvent read)
     {
         if (!line.Take("va_start: "u8) || !line.TakeDecimal(out read.Start)
             || !line.Take(" size="u8) || !line.TakeDecimal(out read.SizeBytes)
-            || !line.Take(" align="u8) || !line.TakeDecimal(out read.AlignBytes)
-            || !line.Take(" vstart=0x"u8) || !line.TakeHex(out read.WindowStart)
-            || !line.Take(" vend=0x"u8) || !line.TakeHex(out read.WindowEnd)
-            || !line.Take(" failed="u8) || !line.TakeDecimal(out ulong failed))
+            || !line.Take(" align="u8) || !line.TakeDecimal(out read.AlignBytes))
         {
             return false;
         }
 
-        read.Failed = failed != 0;
+        ReadOnlySpan<byte> rest = line.Rest;
+        if (tail.IsSame(rest))
+        {
+            (read.WindowStart, read.WindowEnd, read.Failed) = (tail.WindowStart, tail.WindowEnd, tail.Failed);
+        }
+        else
+        {
+            if (!line.Take(" vstart=0x"u8) || !line.TakeHex(out read.WindowStart)
+                || !line.Take(" vend=0x"u8) || !line.TakeHex(out read.WindowEnd)
+                || !line.Take(" failed="u8) || !line.TakeDecimal(out ulong failed))
+            {
+                return false;
+            }
+
+            read.Failed = failed != 0;
+            tail.Remember(rest, read);
+        }
+
         read.End = read.Failed ? 0 : unchecked(read.Start + read.SizeBytes);
         return true;
     }

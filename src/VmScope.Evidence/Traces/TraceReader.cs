@@ -16,6 +16,7 @@ internal sealed class TraceReader
     private readonly Stream _stream;
     private readonly byte[] _buffer = new byte[BufferBytes];
     private readonly List<string> _oddLines = [];
+    private readonly PlacedTail _tail = new();
     private int _at;
     private int _used;
     private bool _skipping;
@@ -72,7 +73,7 @@ internal sealed class TraceReader
             }
 
             LineCursor cursor = new(line);
-            if (TraceLine.TryPrefix(ref cursor, line, ref read) && TraceLine.TryEvent(ref cursor, ref read))
+            if (TraceLine.TryPrefix(ref cursor, line, ref read) && TraceLine.TryEvent(ref cursor, _tail, ref read))
             {
                 if (read.Kind != TraceEventKind.Other && (read.Kind != TraceEventKind.Marker || read.Marker != TraceMarker.None))
                 {
