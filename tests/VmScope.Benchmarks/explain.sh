@@ -2,6 +2,7 @@
 # Measures `vmscope explain` end to end on a list of a million rows, beside mawk summing sizes by owner and wc counting
 # lines of the same file: RUNS starts of each (default 15), in turn so that a busy moment hits all alike; the table shows
 # the smallest wall time, the processor time of that run, the peak memory, and how often mawk's time holds vmscope's.
+# The native executable takes part once ./vmscope --native has built it.
 # usage: explain.sh [RUNS]      results belong into docs/decisions/reading-lists.md
 set -euo pipefail
 runs=${1:-15}
@@ -13,6 +14,9 @@ dotnet build "$root/tests/VmScope.Benchmarks" --configuration Release --verbosit
 bench=$root/artifacts/bin/VmScope.Benchmarks/release/VmScope.Benchmarks.dll
 [ -f "$list" ] || dotnet exec "$bench" list make "$list"
 "$root/vmscope" --version >/dev/null
+native=$root/artifacts/native/program/vmscope
+precompiled=("$root/vmscope")
+[ ! -f "$root/artifacts/ready/program/vmscope.dll" ] || precompiled=(dotnet exec "$root/artifacts/ready/program/vmscope.dll")
 head -60 "$list" >"$work/short.txt"
 
 measure() { # NAME COMMAND...: one start; appends "wall cpu kilobytes" to NAME's file
@@ -26,16 +30,18 @@ rm -f "$work"/time-*
 for ((run = 0; run < runs; run++)); do
     measure time-mawk mawk '{ sum[$3] += $2 } END { for (owner in sum) print owner, sum[owner] }' "$list"
     measure time-wc wc -l "$list"
-    measure time-explain "$root/vmscope" explain "$list"
-    measure time-json "$root/vmscope" explain "$list" --json
-    measure time-short "$root/vmscope" explain "$work/short.txt"
-    measure time-version "$root/vmscope" --version
+    measure time-explain "${precompiled[@]}" explain "$list"
+    [ ! -x "$native" ] || measure time-native "$native" explain "$list"
+    measure time-json "${precompiled[@]}" explain "$list" --json
+    measure time-short "${precompiled[@]}" explain "$work/short.txt"
+    measure time-version "${precompiled[@]}" --version
 done
 
 best() { sort -n "$work/$1" | head -1; }
 mawk=$(best time-mawk | cut -d' ' -f1)
 printf '%-34s %8s %8s %10s %12s\n' subject wall/s cpu/s peak/MB mawk/this
-for subject in mawk wc explain json short version; do
+for subject in mawk wc explain native json short version; do
+    [ -f "$work/time-$subject" ] || continue
     best "time-$subject" | awk -v name="$subject" -v mawk="$mawk" \
         '{ printf "%-34s %8.2f %8.2f %10.1f %12s\n", name, $1, $2, $3 / 1024, ($1 > 0 ? sprintf("%.2f", mawk / $1) : "-") }'
 done
