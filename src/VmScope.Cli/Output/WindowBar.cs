@@ -111,7 +111,7 @@ internal sealed class WindowBar
             }
 
             ulong to = from + Math.Min(area.SizeBytes, _length - from);
-            int kind = (int)KindOfSum[AreaBlocks.SumOf(ListedKinds.Of(area.Flags), area.Caller != 0 && list.IsPercpu(area.Caller))];
+            int kind = (int)KindOfSum[AreaBlocks.SumOf(ListedKinds.Of(area.Flags), list.IsPercpu(area.Caller))];
             while (from >= cellEnd)
             {
                 cellEnd = CellStart(++cell + 1);

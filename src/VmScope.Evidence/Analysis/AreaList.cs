@@ -46,7 +46,7 @@ public sealed class AreaList
     {
         get
         {
-            int place = index < _seam ? index : index + _gap;
+            int place = PlaceOf(index);
             return ref _chunks[place >> ChunkShift][place & ChunkMask];
         }
     }
@@ -54,7 +54,7 @@ public sealed class AreaList
     /// <summary>The areas from a place on, as many as lie together; at least one.</summary>
     public ReadOnlySpan<AreaSlot> From(int index)
     {
-        int place = index < _seam ? index : index + _gap;
+        int place = PlaceOf(index);
         int inChunk = place & ChunkMask;
         int end = index < _seam ? Math.Min(_count, _seam) : _count;
         return _chunks[place >> ChunkShift].AsSpan(inChunk, Math.Min(ChunkMask + 1 - inChunk, end - index));
@@ -106,6 +106,9 @@ public sealed class AreaList
         _lastStart = start;
         _count++;
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private int PlaceOf(int index) => index < _seam ? index : index + _gap;
 
     private void MakeRoom()
     {

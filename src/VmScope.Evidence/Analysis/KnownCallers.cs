@@ -19,20 +19,7 @@ public static partial class KnownCallers
     private static NameIndex? _index;
 
     /// <summary>How many lines the table has.</summary>
-    public static int Count
-    {
-        get
-        {
-            int count = 0;
-            ReadOnlySpan<byte> rest = Table;
-            while (NextLine(ref rest, out _))
-            {
-                count++;
-            }
-
-            return count;
-        }
-    }
+    public static int Count => Table.Count((byte)'\n') + 1;
 
     /// <summary>What an owner is; null for one nobody described.</summary>
     /// <param name="caller">The owner as printed; offset, size and module behind the function's name do not matter.</param>
@@ -58,8 +45,11 @@ public static partial class KnownCallers
     internal static bool HasNoGuard(ReadOnlySpan<byte> caller) => IsListed(Guardless, Function(caller));
 
     /// <summary>Whether areas of this owner are kernel stacks, which are aligned to their size.</summary>
-    internal static bool IsStack(ReadOnlySpan<byte> caller) => FindLine(Function(caller)).IndexOf("|stack|task|"u8) >= 0
-        || FindLine(Function(caller)).IndexOf("|stack|processor|the stack"u8) >= 0;
+    internal static bool IsStack(ReadOnlySpan<byte> caller)
+    {
+        ReadOnlySpan<byte> line = FindLine(Function(caller));
+        return line.IndexOf("|stack|task|"u8) >= 0 || line.IndexOf("|stack|processor|the stack"u8) >= 0;
+    }
 
     private static bool IsListed(ReadOnlySpan<byte> names, ReadOnlySpan<byte> function)
     {
@@ -136,20 +126,6 @@ public static partial class KnownCallers
 
         bool fits = function.Length >= head.Length + tail.Length && function.StartsWith(head) && function.EndsWith(tail);
         return fits ? head.Length + tail.Length : -1;
-    }
-
-    private static bool NextLine(scoped ref ReadOnlySpan<byte> rest, out ReadOnlySpan<byte> line)
-    {
-        if (rest.IsEmpty)
-        {
-            line = default;
-            return false;
-        }
-
-        int feed = rest.IndexOf((byte)'\n');
-        line = feed < 0 ? rest : rest[..feed];
-        rest = feed < 0 ? default : rest[(feed + 1)..];
-        return true;
     }
 
     private static string Field(ref ReadOnlySpan<byte> line)

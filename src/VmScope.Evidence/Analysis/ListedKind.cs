@@ -37,12 +37,15 @@ public static class ListedKinds
     /// <summary>How many kinds there are.</summary>
     public const int Count = 8;
 
+    /// <summary>How many combinations the words that decide the kind have; <see cref="AreaFlags.Unpurged"/> is the highest.</summary>
+    private const int Combinations = (int)AreaFlags.Unpurged * 2;
+
     /// <summary>
     /// The kinds of all combinations of words: where every row asks, looking it up spares the processor guesses it loses.
     /// </summary>
     internal static byte[] Table()
     {
-        byte[] kinds = new byte[(int)AreaFlags.Unpurged * 2];
+        byte[] kinds = new byte[Combinations];
         for (int words = 0; words < kinds.Length; words++)
         {
             kinds[words] = (byte)Of((AreaFlags)words);
@@ -53,7 +56,7 @@ public static class ListedKinds
 
     /// <summary>The kind of an area with these words, from <see cref="Table"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal static ListedKind Of(AreaFlags flags, byte[] table) => (ListedKind)table[(int)flags & ((int)AreaFlags.Unpurged * 2 - 1)];
+    internal static ListedKind Of(AreaFlags flags, byte[] table) => (ListedKind)table[(int)flags & (Combinations - 1)];
 
     /// <summary>The kind of an area with these words.</summary>
     public static ListedKind Of(AreaFlags flags)

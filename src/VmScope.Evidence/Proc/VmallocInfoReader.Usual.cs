@@ -313,17 +313,14 @@ public sealed partial class VmallocInfoReader
         {
             // No loop: how many digits follow is what a processor cannot guess.
             ulong text = Unsafe.ReadUnaligned<ulong>(ref Unsafe.Add(ref word, from));
-            ulong plain = text ^ 0x3030303030303030UL;
-            ulong others = (plain | (plain + 0x7676767676767676UL)) & 0x8080808080808080UL;
-            int digits = BitOperations.TrailingZeroCount(others) >> 3;
-            if (others == 0 || digits == 0)
+            int digits = ByteScan.CountDigits(text);
+            if (digits is 0 or 8)
             {
                 value = 0;
                 return 0;
             }
 
-            _ = ByteScan.TryDecimal8(text << (64 - (8 * digits)), digits, out ulong number);
-            value = (uint)number;
+            value = (uint)ByteScan.Decimal8(text << (64 - (8 * digits)));
             return from + digits;
         }
     }
