@@ -79,7 +79,7 @@ public static class VmallocUseTimelines
     /// <summary>Whether /proc/vmallocinfo exists.</summary>
     public static Timeline<bool> HasList { get; } = new(
         new(new(2, 4), "fs/proc/proc_misc.c, 2.6.24: no such file", false),
-        new(new(2, 6, 26), "mm/vmalloc.c, vmalloc_op, 2.6.28 (2.6.25 to 2.6.27 not read)", true));
+        new(VmallocListTimelines.First, "mm/vmalloc.c, vmalloc_op, 2.6.28 (2.6.25 to 2.6.27 not read)", true));
 
     /// <summary>Whether vm_map_ram areas have a line.</summary>
     public static Timeline<bool> MapRamLines { get; } = new(

@@ -110,7 +110,7 @@ public sealed partial class LabSession
     private LabReport VmallocInfo(BootedMachine machine, LabCall call)
     {
         VmallocReport report = MachineReports.Vmallocinfo(machine)
-            ?? throw call.At.Error("this kernel has no /proc/vmallocinfo (2.6.28 has); show areas and show vmlist work everywhere");
+            ?? throw call.At.Error($"this kernel has no /proc/vmallocinfo ({VmallocListTimelines.First} has); show areas and show vmlist work everywhere");
         List<string?[]> rows = [];
         foreach (ref readonly VmallocRow row in report.Rows)
         {
