@@ -51,9 +51,21 @@ internal static class CollectCommand
             files = Write(bundle, terminal.OutBytes, folder, redact, now);
             terminal.OutBytes.Flush();
         }
+        else if (File.Exists(path) && new FileInfo(path).Length == 0)
+        {
+            // A device, a named pipe, or a file somebody made for this: there is nothing to lose in it, and moving another
+            // file over it would take its place.
+            using (FileStream file = new(path, FileMode.Open, FileAccess.Write))
+            {
+                files = Write(bundle, file, folder, redact, now);
+            }
+
+            terminal.Out.WriteLine(SafeText.Line(path));
+        }
         else
         {
             // Written aside and moved into place, so that a failure leaves no half archive behind.
+            path = File.Exists(path) ? File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? path : path;
             string aside = path + ".part";
             try
             {

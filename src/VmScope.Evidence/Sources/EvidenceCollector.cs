@@ -22,6 +22,7 @@ public static class EvidenceCollector
     private static readonly string[] Further =
     [
         EvidenceNames.Dmesg, EvidenceNames.Config, EvidenceNames.Uname, EvidenceNames.PossibleCpus, EvidenceNames.PresentCpus,
+        EvidenceNames.Case,
     ];
 
     /// <summary>Writes a gzipped tar archive.</summary>
@@ -64,7 +65,7 @@ public static class EvidenceCollector
         archive.Add($"{folder}/{Summary}", Encoding.UTF8.GetBytes(SummaryText(bundle, results, redactor, collector)));
         foreach ((string name, byte[] content) in files)
         {
-            archive.Add($"{folder}/{name}.txt", redactor is null ? content : redactor.Redact(name, content));
+            archive.Add($"{folder}/{(name == EvidenceNames.Case ? name : name + ".txt")}", redactor is null ? content : redactor.Redact(name, content));
         }
 
         archive.Finish();
@@ -96,7 +97,7 @@ public static class EvidenceCollector
         }
         catch (IOException error)
         {
-            return (null, error.Message);
+            return (null, FileProblem.Text(error));
         }
     }
 
@@ -110,7 +111,7 @@ public static class EvidenceCollector
         {
             text.Append(file.Problem is null
                 ? string.Create(CultureInfo.InvariantCulture, $"{file.Name}: {file.SizeBytes} bytes\n")
-                : $"{file.Name}: NOT READ: {file.Problem}\n");
+                : $"{file.Name}: NOT READ: {(redactor is null ? file.Problem : file.Problem.Replace(bundle.Name, "the evidence", StringComparison.Ordinal))}\n");
         }
 
         if (redactor is not null)

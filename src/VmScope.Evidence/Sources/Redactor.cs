@@ -23,11 +23,7 @@ internal sealed class Redactor
     {
         foreach (string host in hostNames)
         {
-            string first = host.Trim().Split('.')[0];
-            if (first.Length > 1 && !CommonHosts.Contains(first, StringComparer.OrdinalIgnoreCase))
-            {
-                _hosts.Add(first);
-            }
+            AddHost(host);
         }
 
         foreach ((string name, byte[] content) in files)
@@ -45,7 +41,12 @@ internal sealed class Redactor
             }
             else if (name is EvidenceNames.VmallocInfo or EvidenceNames.Dmesg)
             {
-                FindBracketed(Encoding.Latin1.GetString(content));
+                string text = Encoding.Latin1.GetString(content);
+                FindBracketed(text);
+                if (name == EvidenceNames.Dmesg)
+                {
+                    FindInLog(text);
+                }
             }
         }
     }
@@ -56,7 +57,9 @@ internal sealed class Redactor
     /// <summary>The file with its names replaced.</summary>
     internal byte[] Redact(string name, byte[] content)
     {
-        if (name == EvidenceNames.Config)
+        // Elsewhere the kernel writes neither, and a word that equals a name (a host "zone", a module "processor") is its own.
+        bool hasModules = name is EvidenceNames.Modules or EvidenceNames.VmallocInfo or EvidenceNames.Iomem || IsFree(name);
+        if (!hasModules)
         {
             return content;
         }
@@ -64,13 +67,58 @@ internal sealed class Redactor
         // Latin-1 keeps every byte, whatever the text's encoding.
         string text = Encoding.Latin1.GetString(content);
         text = Symbols(text);
-        text = Words(text);
+        text = Words(text, IsFree(name));
         return Encoding.Latin1.GetBytes(name is EvidenceNames.Version or EvidenceNames.Dmesg ? Builder(text) : text);
+    }
+
+    /// <summary>Whether a file holds what people and programs wrote, not only what the kernel prints.</summary>
+    private static bool IsFree(string name) => name is EvidenceNames.Dmesg or EvidenceNames.CommandLine or EvidenceNames.Version
+        or EvidenceNames.Uname or EvidenceNames.Case;
+
+    private void AddHost(string name)
+    {
+        string first = name.Trim().Split('.')[0];
+        // A number alone would be found in every time stamp.
+        if (first.Length > 1 && first.Any(char.IsAsciiLetter) && !CommonHosts.Contains(first, StringComparer.OrdinalIgnoreCase))
+        {
+            _hosts.Add(first);
+        }
+    }
+
+    // The host a syslog line names, the one systemd sets, and the modules an oops lists.
+    private void FindInLog(string text)
+    {
+        const string linked = "Modules linked in:";
+        foreach (ReadOnlySpan<char> line in text.AsSpan().EnumerateLines())
+        {
+            int at = line[..Math.Min(line.Length, 128)].IndexOf(" kernel: ", StringComparison.Ordinal);
+            if (at > 0 && DmesgPrefix.Strip(line).Length <= line.Length - at - " kernel: ".Length)
+            {
+                AddHost(line[(line[..at].LastIndexOf(' ') + 1)..at].ToString());
+            }
+
+            at = line.IndexOf("ostname ", StringComparison.Ordinal);
+            int open = at < 0 ? -1 : line[at..].IndexOf("to <", StringComparison.Ordinal);
+            if (open >= 0 && line[(at + open)..].IndexOf('>') is > 4 and int close)
+            {
+                AddHost(line[(at + open + 4)..(at + open + close)].ToString());
+            }
+
+            at = line.IndexOf(linked, StringComparison.Ordinal);
+            if (at >= 0)
+            {
+                foreach (string word in line[(at + linked.Length)..].ToString().Split(' ', StringSplitOptions.RemoveEmptyEntries))
+                {
+                    // "name(OE)", and "[last unloaded: name]" in the end.
+                    AddModule(word.TrimStart('[').TrimEnd(']').Split('(')[0]);
+                }
+            }
+        }
     }
 
     private void AddModule(string name)
     {
-        if (name.Length == 0 || name.AsSpan().IndexOfAnyExcept(Names) >= 0 || _words.ContainsKey(name))
+        if (name.Length == 0 || name is "last" or "unloaded" || name.AsSpan().IndexOfAnyExcept(Names) >= 0 || _words.ContainsKey(name))
         {
             return;
         }
@@ -148,7 +196,7 @@ internal sealed class Redactor
         return at > 1 && end - at >= 3 && text[at - 1] == '+' && text[at] == '0';
     }
 
-    private string Words(string text)
+    private string Words(string text, bool isFree)
     {
         StringBuilder result = new(text.Length);
         int at = 0;
@@ -166,17 +214,17 @@ internal sealed class Redactor
                 at++;
             }
 
-            at = Word(text, start, at, result);
+            at = Word(text, start, at, isFree, result);
         }
 
         return result.ToString();
     }
 
     // A word with dashes may be a name as a whole ("my-host", "snd-hda-intel") or have one at its start ("e1000-rx-0").
-    private int Word(string text, int start, int end, StringBuilder result)
+    private int Word(string text, int start, int end, bool isFree, StringBuilder result)
     {
         string word = text[start..end];
-        if (_hosts.Contains(word))
+        if (isFree && _hosts.Contains(word))
         {
             result.Append("host");
             return PastDomain(text, end);
@@ -193,6 +241,16 @@ internal sealed class Redactor
         {
             result.Append(replacement).Append(word, dash, word.Length - dash);
             return end;
+        }
+
+        // A log names a module's functions and threads without naming the module: "e1000_probe".
+        for (int under = isFree ? word.LastIndexOf('_') : -1; under > 0; under = word.LastIndexOf('_', under - 1))
+        {
+            if (_words.TryGetValue(word[..under], out replacement))
+            {
+                result.Append(replacement).Append(word, under, word.Length - under);
+                return end;
+            }
         }
 
         result.Append(word);

@@ -85,6 +85,73 @@ public class CollectCommandTests
     }
 
     [Fact]
+    public void Redaction_leaves_words_that_only_look_like_names()
+    {
+        const string Cpuinfo = "processor\t: 0\nmodel name\t: X\nflags\t\t: fpu msr pae\n\n";
+        const string Buddyinfo = "Node 0, zone   Normal  1 2 3\n";
+        using TemporaryFolder folder = new();
+        folder.Write("uname", "Linux zone 6.1.0 #1 SMP x86_64 GNU/Linux\n");
+        folder.Write("modules", "processor 4096 0 - Live 0xffffffffc0010000\nmsr 16384 0 - Live 0xffffffffc0020000\n");
+        folder.Write("cpuinfo", Cpuinfo);
+        folder.Write("buddyinfo", Buddyinfo);
+        EvidenceBundle copy = Redacted(folder);
+        Assert.Equal(Cpuinfo, Text(copy, "cpuinfo"));
+        Assert.Equal(Buddyinfo, Text(copy, "buddyinfo"));
+        Assert.Equal("Linux host 6.1.0 #1 SMP x86_64 GNU/Linux\n", Text(copy, "uname"));
+        Assert.All(copy.Modules!.Value, module => Assert.Matches("^module[0-9]+$", module.Name));
+    }
+
+    [Fact]
+    public void Redaction_finds_the_names_that_only_the_log_holds()
+    {
+        using TemporaryFolder folder = new();
+        folder.Write("modules", "secretmod 16384 0 - Live 0xffffffffc0000000\n");
+        folder.Write("dmesg",
+            "Nov 20 15:42:01 acmehost kernel: [    0.000000] Linux version 6.1.0 (gcc) #1 SMP\n" +
+            "Nov 20 15:42:01 acmehost kernel: [    2.100000] secretmod 0000:00:03.0: secretmod_thread/0 says hello to acmehost\n" +
+            "Nov 20 15:42:01 acmehost kernel: [    2.300000] Modules linked in: gonemod(OE) secretmod(OE) [last unloaded: oldmod]\n" +
+            "Nov 20 15:42:01 acmehost kernel: [    2.500000] RIP: 0010:secretmod_probe+0x1/0x2\n" +
+            "<6>[    3.000000] systemd[1]: Hostname set to <otherhost.example.org>.\n");
+        folder.Write("cmdline", "ip=10.0.0.1::acmehost.example.org oldmod.debug=1\n");
+        EvidenceBundle copy = Redacted(folder);
+        string texts = Text(copy, "dmesg") + Text(copy, "cmdline") + Text(copy, "modules") + Text(copy, "collected");
+        foreach (string name in (string[])["acmehost", "otherhost", "example", "secretmod", "gonemod", "oldmod", Path.GetFileName(folder.Root)])
+        {
+            Assert.DoesNotContain(name, texts, StringComparison.Ordinal);
+        }
+
+        Assert.Contains("[last unloaded: module", texts, StringComparison.Ordinal);
+        Assert.Contains("ip=10.0.0.1::host ", texts, StringComparison.Ordinal);
+        Assert.Equal("6.1", copy.Kernel!.Version.ToString());
+    }
+
+    [Fact]
+    public void What_only_the_description_of_a_recording_says_is_collected_too()
+    {
+        using TemporaryFolder folder = new();
+        folder.Write("case.json", "{\"arch\": \"amd64\", \"kernel_version\": \"Linux version 6.1.0 (gcc) #1 SMP\"}");
+        folder.Write("vmallocinfo", "0xffffc90000000000-0xffffc90000004000   16384 n_tty_open+0x19/0xe0 pages=3 vmalloc\n");
+        string archive = folder.Path("out.tar.gz");
+        Assert.Equal(0, CliRun.Of("collect", folder.Root, "-o", archive).ExitCode);
+        Assert.Equal("6.1", EvidenceBundle.Open(archive, Stream.Null).Kernel?.Version.ToString());
+    }
+
+    [Fact]
+    public void A_file_with_nothing_in_it_is_written_in_place()
+    {
+        // As /dev/null and a pipe are: another file moved over them would take their place.
+        using TemporaryFolder folder = new();
+        folder.Write("target", "");
+        File.CreateSymbolicLink(folder.Path("link"), folder.Path("target"));
+        CliRun run = CliRun.Of("collect", Captures.Archive(Traced), "-o", folder.Path("link"));
+        Assert.Equal(0, run.ExitCode);
+        Assert.NotNull(new FileInfo(folder.Path("link")).LinkTarget);
+        Assert.True(new FileInfo(folder.Path("target")).Length > 0);
+        Assert.Equal(0, CliRun.Of("collect", Captures.Archive(Traced), "-o", folder.Path("link")).ExitCode);
+        Assert.NotNull(new FileInfo(folder.Path("link")).LinkTarget);
+    }
+
+    [Fact]
     public void An_archive_that_exists_is_not_lost_to_a_failure()
     {
         using TemporaryFolder folder = new();
@@ -107,5 +174,13 @@ public class CollectCommandTests
     {
         using StreamReader reader = new(bundle.OpenRequired(name), Encoding.UTF8);
         return reader.ReadToEnd();
+    }
+
+    private static EvidenceBundle Redacted(TemporaryFolder folder)
+    {
+        string archive = folder.Path("out.tar.gz");
+        CliRun run = CliRun.Of("collect", folder.Root, "--redact", "-o", archive);
+        Assert.True(run.ExitCode == 0, run.ErrorText);
+        return EvidenceBundle.Open(archive, Stream.Null);
     }
 }
