@@ -17,6 +17,11 @@ internal static class VmallocLineParser
     /// <summary>How far into a line the addresses may begin: what a log puts in front is shorter.</summary>
     private const int PrefixMax = 256;
 
+    /// <summary>A line that grep or a terminal coloured is read up to this length.</summary>
+    private const int ColouredMax = 1024;
+
+    private const byte Escape = 0x1b;
+
     /// <summary>Node numbers are below this (MAX_NUMNODES of the largest configuration).</summary>
     private const ulong NodeMax = 1024;
 
@@ -29,6 +34,16 @@ internal static class VmallocLineParser
     internal static string? Parse(ReadOnlySpan<byte> line, TextTable texts, NodeBuffer nodes, out VmallocRow row)
     {
         row = default;
+        if (line.Contains(Escape) && line.Length <= ColouredMax)
+        {
+            Span<byte> plain = stackalloc byte[ColouredMax];
+            int length = WithoutColours(line, plain);
+            if (length < line.Length)
+            {
+                return Parse(plain[..length], texts, nodes, out row);
+            }
+        }
+
         int at = FindRange(line, ref row);
         if (at < 0)
         {
@@ -273,17 +288,17 @@ internal static class VmallocLineParser
         return null;
     }
 
-    /// <summary>An owner and the module behind it, as one text.</summary>
+    /// <summary>An owner and the module behind it, as one text with one blank between them.</summary>
     private static ReadOnlySpan<byte> WithModule(ReadOnlySpan<byte> line, ReadOnlySpan<byte> word, ref int at)
     {
         int wordStart = at - word.Length;
         int open = at;
-        while (open < line.Length && line[open] == ' ')
+        while (open < line.Length && IsBlank(line[open]))
         {
             open++;
         }
 
-        if (open >= line.Length || line[open] != '[' || open != at + 1)
+        if (open >= line.Length || line[open] != '[')
         {
             return word;
         }
@@ -294,8 +309,36 @@ internal static class VmallocLineParser
             return word;
         }
 
+        bool asPrinted = open == at + 1 && line[at] == ' ';
         at = open + close + 1;
-        return line[wordStart..at];
+        return asPrinted ? line[wordStart..at] : (byte[])[.. word, (byte)' ', .. line[open..at]];
+    }
+
+    /// <summary>Copies a line without what colours it: ESC [ digits and semicolons, and an m or K.</summary>
+    private static int WithoutColours(ReadOnlySpan<byte> line, Span<byte> plain)
+    {
+        int length = 0;
+        for (int at = 0; at < line.Length; at++)
+        {
+            if (line[at] == Escape && at + 1 < line.Length && line[at + 1] == '[')
+            {
+                int end = at + 2;
+                while (end < line.Length && line[end] is (>= (byte)'0' and <= (byte)'9') or (byte)';')
+                {
+                    end++;
+                }
+
+                if (end < line.Length && line[end] is (byte)'m' or (byte)'K')
+                {
+                    at = end;
+                    continue;
+                }
+            }
+
+            plain[length++] = line[at];
+        }
+
+        return length;
     }
 
     /// <summary>Whether a word can only be an owner: it has an offset, is an address, or stands in angle brackets.</summary>

@@ -200,4 +200,20 @@ public class VmallocInfoReaderTests
         DiagnosticList odd = new();
         return (VmallocInfoReader.ReadReport(new MemoryStream(Encoding.Latin1.GetBytes(text)), "list", odd), odd);
     }
+
+    [Theory]
+    [InlineData("0xffffc90000741000-0xffffc90000745000\t16384\te1000_setup+0x97/0x550\t[e1000]\tpages=3\tvmalloc")]
+    [InlineData("0xffffc90000741000-0xffffc90000745000   16384 e1000_setup+0x97/0x550  [e1000] pages=3 vmalloc")]
+    [InlineData("0xffffc90000741000-0xffffc90000745000   16384 e1000_setup+0x97/0x550 [e1000] pages=3 \u001b[01;31m\u001b[Kvmalloc\u001b[m\u001b[K")]
+    [InlineData("\u001b[32m0xffffc90000741000-0xffffc90000745000   16384 e1000_setup+0x97/0x550 [e1000] pages=3 vmalloc\u001b[0m")]
+    public void Other_blanks_and_colours_change_nothing(string line)
+    {
+        (VmallocReport report, DiagnosticList odd) = Read(line + "\n");
+        Assert.Equal(0, odd.Count);
+        VmallocRow row = Assert.Single(report.Rows.ToArray());
+        Assert.Equal("e1000_setup+0x97/0x550 [e1000]", report.Texts.Text(row.Caller));
+        Assert.Equal(3u, row.Pages);
+        Assert.True(row.Has(AreaFlags.Vmalloc));
+        Assert.Equal(0, row.UnknownWords);
+    }
 }
