@@ -17,13 +17,13 @@ public static partial class KnownCallers
         alloc_large_system_hash|boot|boot-time hash table|a hash table sized from RAM at boot: dentry and inode caches, mounts, futexes, TCP and UDP; it lives as long as the kernel
         start_kernel|boot|-|something allocated while the kernel starts, its real function folded into start_kernel; lives as long as the kernel
         memblock_*,mem_init,mm_core_init|boot|-|memory set up while the kernel starts
-        kernel_clone,_do_fork,do_fork,dup_task_struct,copy_process,alloc_thread_stack_node,alloc_thread_stack|stack|task|a task's kernel stack; the guard page below its neighbour catches overflows
+        kernel_clone,_do_fork,do_fork,dup_task_struct,copy_process,alloc_thread_stack_node,alloc_thread_stack|stack|task|a task's kernel stack; it grows downwards, so an overflow faults in the guard page or hole below
         fork_idle,idle_thread_get,idle_init|stack|processor|the stack of a processor's idle task
         irq_init_percpu_irqstack,map_irq_stack,init_irq_stacks,irq_ctx_init,init_irq_scs|stack|processor|a processor's interrupt stack
         scs_alloc,__scs_alloc|stack|task|a task's shadow call stack
         sdei_*,init_sdei_stack,_init_sdei_stack|stack|processor|stack for firmware events on arm64
         pcpu_get_vm_areas|percpu|per-CPU chunk|addresses of a per-CPU chunk, placed from the top of the vmalloc area downwards, one unit for each possible processor
-        pcpu_mem_zalloc,pcpu_create_chunk,pcpu_alloc_chunk|percpu|per-CPU chunk|bookkeeping of a per-CPU chunk: page pointers and the map of what is allocated
+        pcpu_mem_zalloc,pcpu_create_chunk,pcpu_alloc_chunk,pcpu_populate_chunk,pcpu_get_pages*|percpu|per-CPU chunk|bookkeeping of a per-CPU chunk: page pointers and the map of what is allocated
         setup_per_cpu_areas,pcpu_page_first_chunk,pcpu_setup_first_chunk,vm_area_register_early|percpu|-|the first per-CPU chunk, mapped page by page before vmalloc itself works
         netlink_sendmsg,netlink_alloc_large_skb,__netlink_*|net|message in flight|the body of a netlink message too big for the slab; gone when it is read
         alloc_netdev_mqs,netif_alloc_netdev_queues,netif_alloc_rx_queues,alloc_netdev_*|net|network device|the structure or queues of a network device that are too big for the slab

@@ -53,7 +53,8 @@ internal sealed partial class ExplainText
         if (account.Touching > 0)
         {
             string places = account.Touching == 1 ? "In 1 place an area begins where the one below ends" : $"In {SizeText.Grouped((ulong)account.Touching)} places an area begins where the one below ends";
-            Point($"{places}. What can be used does not touch even there: the guard page of the lower one lies between.");
+            Point($"{places}. What can be used does not touch even there: the guard page of the lower one lies between"
+                + (HasGuardless() ? ", where it has one: mappings fixed at boot and blocks of vm_map_ram have none." : "."));
         }
 
         List<string> reasons = [];
@@ -75,6 +76,20 @@ internal sealed partial class ExplainText
                 break;
             }
         }
+    }
+
+    /// <summary>Whether areas without a guard page may touch others; per-CPU chunks lie apart and have a point of their own.</summary>
+    private bool HasGuardless()
+    {
+        foreach (OwnerRow owner in _list.Owners)
+        {
+            if (owner.Totals is { Areas: > 0, GuardBytes: 0 } && !(owner.Id != 0 && _list.IsPercpu(owner.Id)))
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     private static void Reason(List<string> reasons, WindowAccount account, GapKind kind, string one, string many)

@@ -151,8 +151,18 @@ internal sealed partial class ExplainText
             Grouping.Caller or Grouping.Gap => "owner",
         };
         bool isNode = _settings.By == Grouping.Node;
+        if (isNode && lines.Count == 0)
+        {
+            Title("Who owns it, by node");
+            Block("  ", "No row counts pages by memory node (N0=…): the kernel was built without NUMA, or is too old for it.");
+            _out.WriteLine();
+            return;
+        }
+
+        bool isSum = _settings.By is Grouping.Module or Grouping.Kind;
         ColumnTable table = isNode
             ? new(("areas", Side.Right), ("memory", Side.Right), ("pages", Side.Right), (what, Side.Left))
+            : isSum ? new(("areas", Side.Right), ("addresses", Side.Right), ("memory", Side.Right), (what, Side.Left))
             : new(("areas", Side.Right), ("addresses", Side.Right), ("memory", Side.Right), ("each", Side.Left), (what, Side.Left));
         ulong restBytes = 0;
         long restAreas = 0;
@@ -176,7 +186,8 @@ internal sealed partial class ExplainText
             }
             else
             {
-                table.Add(areas, bytes, line.Totals.Pages == 0 ? Dash : SizeText.Short(line.Totals.Pages * _list.PageBytes), Each(line), line.Name);
+                string memory = line.Totals.Pages == 0 ? Dash : SizeText.Short(line.Totals.Pages * _list.PageBytes);
+                table.Add(isSum ? [areas, bytes, memory, line.Name] : [areas, bytes, memory, Each(line), line.Name]);
             }
         }
 
@@ -184,7 +195,9 @@ internal sealed partial class ExplainText
         table.Write(_out, _width, "  ");
         if (restAreas > 0)
         {
-            _out.WriteLine(_paint.Dim($"  {SizeText.Grouped((ulong)restAreas)} areas ({SizeText.Short(restBytes)}) of {lines.Count - shown} more; --all lists them"));
+            int left = lines.Count - shown;
+            string areas = restAreas == 1 ? "1 area" : $"{SizeText.Grouped((ulong)restAreas)} areas";
+            _out.WriteLine(_paint.Dim($"  {left} more {what}{(left == 1 ? "" : "s")} with {areas} ({SizeText.Short(restBytes)}); --all lists them"));
         }
 
         Glossary(described);
@@ -343,7 +356,7 @@ internal sealed partial class ExplainText
             {
                 string area = SafeText.Line(finding.Areas[i]);
                 int room = _width - label.Length - 2;
-                _out.WriteLine(new string(' ', label.Length + 2) + _paint.Dim(area.Length > room ? area[..room] : area));
+                _out.WriteLine(new string(' ', label.Length + 2) + _paint.Dim(area.Length > room ? area[..(room - 3)] + "..." : area));
             }
         }
 
@@ -371,7 +384,19 @@ internal sealed partial class ExplainText
         }
     }
 
-    private void Step(string command, string what) => Block("  ", $"{command}   {what}");
+    private void Step(string command, string what)
+    {
+        // A command is never broken: it is there to be copied.
+        string line = $"  {command}   {what}";
+        if (line.Length <= _width)
+        {
+            _out.WriteLine(SafeText.Line(line));
+            return;
+        }
+
+        _out.WriteLine(SafeText.Line("  " + command));
+        Block("      ", what);
+    }
 
     private void Title(string text) => _out.WriteLine(_paint.Bold(text));
 
