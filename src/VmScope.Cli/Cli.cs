@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Reflection;
 using VmScope.Cli.Commands;
 using VmScope.Cli.Output;
+using VmScope.Sources;
 
 namespace VmScope.Cli;
 
@@ -16,18 +17,10 @@ internal static class Cli
     {
         try
         {
-            if (args is ["--version"] or ["-V"])
-            {
-                terminal.Out.WriteLine(VersionText);
-                return ExitCode.Fine;
-            }
-
-            if (args is [ExplainCommand.Name, ..] && ExplainArguments.TryParse(args.AsSpan(1)) is { } settings)
-            {
-                return ExplainRun.Run(settings, terminal);
-            }
-
-            return Invoke(args, terminal);
+            int exitCode = Execute(args, terminal);
+            // Here and not at the end of the process, so that a full disk is an error.
+            terminal.Out.Flush();
+            return exitCode;
         }
         catch (UsageException error)
         {
@@ -39,7 +32,7 @@ internal static class Cli
         }
         catch (UnauthorizedAccessException error)
         {
-            return Fail(terminal, error.Message, ExitCode.Unreadable);
+            return Fail(terminal, FileProblem.TextWithFile(error), ExitCode.Unreadable);
         }
         catch (IOException error) when (terminal.OutputIsGone)
         {
@@ -49,8 +42,21 @@ internal static class Cli
         }
         catch (IOException error)
         {
-            return Fail(terminal, error.Message, ExitCode.Unreadable);
+            return Fail(terminal, FileProblem.TextWithFile(error), ExitCode.Unreadable);
         }
+    }
+
+    private static int Execute(string[] args, Terminal terminal)
+    {
+        if (args is ["--version"] or ["-V"])
+        {
+            terminal.Out.WriteLine(VersionText);
+            return ExitCode.Fine;
+        }
+
+        return args is [ExplainCommand.Name, ..] && ExplainArguments.TryParse(args.AsSpan(1)) is { } settings
+            ? ExplainRun.Run(settings, terminal)
+            : Invoke(args, terminal);
     }
 
     internal static string VersionText =>
@@ -88,7 +94,7 @@ internal static class Cli
         ParseResult parsed = root.Parse(args);
         if (parsed.Errors.Count > 0)
         {
-            string messages = string.Join(Environment.NewLine, parsed.Errors.Select(error => error.Message));
+            string messages = string.Join(Environment.NewLine, parsed.Errors.Select(error => error.Message.Replace("\t", "  ", StringComparison.Ordinal)));
             throw new UsageException($"{messages}{Environment.NewLine}Try: vmscope {(named is null ? "" : named.Name + " ")}--help");
         }
 

@@ -58,6 +58,11 @@ internal static class FitCommand
 
         EvidenceBundle bundle = ExplainRun.Open(evidence, sample, terminal);
         ListExplanation list = ExplainRun.Read(bundle, new ExplainOptions { KeepAllGaps = draw is not null });
+        if (list.Rows == 0)
+        {
+            throw new EvidenceException($"{list.File}: holds no row");
+        }
+
         if (list.Addresses != AddressState.Real)
         {
             throw new EvidenceException($"{list.File}: the addresses are not real, so holes cannot be measured.{Environment.NewLine}"
@@ -97,6 +102,11 @@ internal static class FitCommand
         plain = plain.Replace(",", "", StringComparison.Ordinal).Replace("_", "", StringComparison.Ordinal);
         bool isDecimal = plain.Length > 0 && char.IsAsciiDigit(plain[0]);
         ulong? value = isDecimal ? KernelCommandLine.MemoryParse(plain.TrimStart('0').Length == 0 ? plain : TrimZeros(plain), out string rest) is { } parsed && rest.Length == 0 ? parsed : null : null;
+        if (isDecimal && plain.Length >= 18 && plain.AsSpan().IndexOfAnyExceptInRange('0', '9') < 0 && value is not 0)
+        {
+            throw new UsageException($"{what} {text} is larger than any address space; at most {1UL << 62}");
+        }
+
         return value is > 0 and ulong size && Fits(plain, size)
             ? size
             : throw new UsageException($"'{text}' is no {what}; give a number of bytes above 0, such as 839680, 0x1000, 820K or 4M");
@@ -115,13 +125,15 @@ internal static class FitCommand
         int width = Math.Clamp(terminal.Width, 40, 160);
         string request = $"{SizeText.Grouped(answer.RequestBytes)} bytes ({SizeText.Short(answer.RequestBytes)}, guard page included)"
             + (answer.AlignBytes > 1 ? $", aligned to {SizeText.Short(answer.AlignBytes)}" : "");
+        string comma = answer.AlignBytes > 1 ? "," : "";
         string verdict = answer.Fits
-            ? $"fits: {request} would go to {list.Hex(answer.Address!.Value)}{(answer.IsAfterPurge ? " after a purge" : "")}{(answer.AddressIsCertain ? "" : " or higher")}."
+            ? $"fits: {request}{comma} would go to {list.Hex(answer.Address!.Value)}{(answer.IsAfterPurge ? " after a purge" : "")}{(answer.AddressIsCertain ? "" : " or higher")}."
             : $"does not fit: {request}; short by {SizeText.Grouped(answer.ShortByBytes)} bytes.";
         TextBlock.Write(output, "", 0, verdict, width, 2);
         TextBlock.Write(output, "  ", 2, $"{account.Window.Name} window {list.Hex(account.Window.Start)} - {list.Hex(account.Window.EndExclusive)} "
             + $"(bounds {AddressWindow.Word(account.Window.Sureness)}): {SizeText.Grouped(account.FreeBytes)} bytes free in {SizeText.Grouped((ulong)account.Holes)} {(account.Holes == 1 ? "hole" : "holes")}, "
-            + $"the largest {SizeText.Grouped(answer.LargestHoleBytes)} bytes.", width, 2);
+            + $"the largest {SizeText.Grouped(account.LargestHole.Bytes)} bytes"
+            + (answer.LargestHoleBytes > account.LargestHole.Bytes ? $", {SizeText.Grouped(answer.LargestHoleBytes)} bytes after a purge." : "."), width, 2);
         if (!answer.Fits && account.FreeBytes >= answer.RequestBytes)
         {
             string times = (account.FreeBytes / (double)answer.RequestBytes).ToString("0.#", CultureInfo.InvariantCulture);

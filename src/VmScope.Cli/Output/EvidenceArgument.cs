@@ -1,4 +1,5 @@
 using System.CommandLine;
+using VmScope.Proc;
 using VmScope.Sources;
 
 namespace VmScope.Cli.Output;
@@ -7,14 +8,35 @@ namespace VmScope.Cli.Output;
 internal static class EvidenceArgument
 {
     /// <summary>The argument: nothing means this machine.</summary>
-    internal static Argument<string?> Create() => new("evidence")
+    internal static Argument<string?> Create()
     {
-        Arity = ArgumentArity.ZeroOrOne,
-        Description = "A directory, a .tar.gz, a file or - for standard input; this machine when left out",
-    };
+        Argument<string?> argument = new("evidence")
+        {
+            Arity = ArgumentArity.ZeroOrOne,
+            Description = "A directory, a .tar.gz, a file or - for standard input; this machine when left out",
+        };
+        argument.Validators.Add(result =>
+        {
+            // Otherwise a mistyped option is looked for as a file.
+            if (result.Tokens is [{ Value: ['-', _, ..] option }])
+            {
+                result.AddError($"Unrecognized option '{option}'; a file of that name is ./{option}");
+            }
+        });
+        return argument;
+    }
 
     /// <summary>Opens what the argument names.</summary>
     /// <exception cref="EvidenceException">Not there, not readable, or nothing vmscope knows.</exception>
-    internal static EvidenceBundle Open(string? path, Terminal terminal) =>
-        EvidenceBundle.Open(path, path == "-" ? terminal.In : Stream.Null);
+    internal static EvidenceBundle Open(string? path, Terminal terminal)
+    {
+        EvidenceBundle bundle = EvidenceBundle.Open(path, path == "-" ? terminal.In : Stream.Null);
+        foreach (Diagnostic note in bundle.Diagnostics)
+        {
+            // An archive that ends early, one of several captures: what is said below is about what was found.
+            terminal.Error.WriteLine($"vmscope: {SafeText.Line(note.File)}: {SafeText.Line(note.Reason)}");
+        }
+
+        return bundle;
+    }
 }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using VmScope.Sources;
 
 namespace VmScope.Cli.Output;
 
@@ -90,6 +91,11 @@ internal sealed class SystemTerminal : Terminal, IDisposable
     /// <summary>Remembers that a write failed, so that a closed pipe is told from an unreadable input.</summary>
     private sealed class GuardedStream(Stream inner) : Stream
     {
+        // EPIPE and EIO: the reader, or the terminal, has gone away.
+        private const int BrokenPipe = 32;
+        private const int InputOutputError = 5;
+        private bool _failed;
+
         internal bool IsGone { get; private set; }
 
         public override bool CanRead => false;
@@ -108,7 +114,7 @@ internal sealed class SystemTerminal : Terminal, IDisposable
 
         public override void Flush()
         {
-            if (!IsGone)
+            if (!IsGone && !_failed)
             {
                 inner.Flush();
             }
@@ -124,7 +130,7 @@ internal sealed class SystemTerminal : Terminal, IDisposable
 
         public override void Write(ReadOnlySpan<byte> buffer)
         {
-            if (IsGone)
+            if (IsGone || _failed)
             {
                 return;
             }
@@ -133,10 +139,17 @@ internal sealed class SystemTerminal : Terminal, IDisposable
             {
                 inner.Write(buffer);
             }
-            catch (IOException)
+            catch (IOException error) when (error.HResult is BrokenPipe or InputOutputError)
             {
                 IsGone = true;
                 throw;
+            }
+            catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+            {
+                // A full disk, or no standard output at all: what was asked for is not there.
+                _failed = true;
+                throw new IOException(
+                    $"standard output: {(error is IOException ? FileProblem.Text(error) : "closed, or not for writing")}", error);
             }
         }
     }

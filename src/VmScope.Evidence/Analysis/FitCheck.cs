@@ -59,7 +59,8 @@ public static class FitCheck
             int order = VmallocListTimelines.IoremapMaxOrder(
                 version, list.Architecture, BitOperations.Log2(page), list.Facts.Config.IsSet("X86_PAE") == true);
             align = AreaSizing.IoremapAlignBytes(facts, searched - page, page, order);
-            notes.Add(string.Create(CultureInfo.InvariantCulture, $"ioremap of this size is aligned to {align:N0} bytes here."));
+            notes.Add(string.Create(CultureInfo.InvariantCulture,
+                $"ioremap of this size is aligned to {align:N0} bytes here{(request.AlignBytes > 1 ? ", whatever alignment is asked for" : "")}."));
         }
 
         Search now = new(list, account, facts, searched, align, afterPurge: false);

@@ -57,11 +57,11 @@ public static class CaseFile
         catch (InvalidOperationException error)
         {
             // A string that is no valid UTF-16 is noticed only when it is fetched.
-            throw new EvidenceException($"{file}: holds a damaged string: {error.Message}", error);
+            throw new EvidenceException($"{file}: holds a damaged string", error);
         }
         catch (JsonException error)
         {
-            throw new EvidenceException($"{file}: line {(error.LineNumber ?? 0) + 1}: not JSON: {error.Message}", error);
+            throw new EvidenceException($"{file}: line {(error.LineNumber ?? 0) + 1}: not JSON", error);
         }
     }
 

@@ -41,7 +41,7 @@ internal static class SmallFile
         }
         catch (InvalidDataException error)
         {
-            throw new EvidenceException($"{file}: the compressed data is damaged after {length} bytes: {error.Message}", error);
+            throw new EvidenceException($"{file}: the compressed data is damaged after {length} bytes", error);
         }
     }
 }

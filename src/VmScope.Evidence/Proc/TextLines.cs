@@ -146,7 +146,7 @@ public sealed class TextLines
         }
         catch (InvalidDataException error)
         {
-            throw new EvidenceException($"{_file}: the compressed data is damaged after {_readBytes} bytes: {error.Message}", error);
+            throw new EvidenceException($"{_file}: the compressed data is damaged after {_readBytes} bytes", error);
         }
 
         _ended = _end == 0;

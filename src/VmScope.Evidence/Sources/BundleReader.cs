@@ -88,13 +88,9 @@ internal sealed class BundleReader(EvidenceFiles files, DiagnosticList diagnosti
         {
             return read();
         }
-        catch (InvalidDataException error)
-        {
-            throw new EvidenceException($"{files.Describe(path)}: the compressed data is damaged: {error.Message}", error);
-        }
         catch (IOException error)
         {
-            throw new EvidenceException($"{files.Describe(path)}: {error.Message}", error);
+            throw new EvidenceException($"{files.Describe(path)}: {FileProblem.Text(error)}", error);
         }
     }
 }

@@ -39,7 +39,38 @@ internal static class Compression
         }
 
         RefuseUnsupported(prefix.AsSpan(0, length), name);
-        return IsGzip(prefix.AsSpan(0, length)) ? new GZipStream(whole, CompressionMode.Decompress) : whole;
+        return IsGzip(prefix.AsSpan(0, length)) ? new GzipData(whole, name) : whole;
+    }
+
+    /// <summary>Unpacked data that says which file is damaged, whoever reads it.</summary>
+    private sealed class GzipData(Stream packed, string name) : ForwardStream
+    {
+        private readonly GZipStream _inner = new(packed, CompressionMode.Decompress);
+        private long _position;
+
+        public override int Read(Span<byte> buffer)
+        {
+            try
+            {
+                int got = _inner.Read(buffer);
+                _position += got;
+                return got;
+            }
+            catch (InvalidDataException error)
+            {
+                throw new EvidenceException($"{name}: the compressed data is damaged after {_position} bytes", error);
+            }
+        }
+
+        protected override void Dispose(bool disposing)
+        {
+            if (disposing)
+            {
+                _inner.Dispose();
+            }
+
+            base.Dispose(disposing);
+        }
     }
 
     /// <summary>Stops with a way out when the data is compressed in a way vmscope cannot read.</summary>

@@ -4,9 +4,10 @@ namespace VmScope.Sources;
 internal sealed class DirectoryFiles : EvidenceFiles
 {
     private const int FoldersLookedAt = 256;
+    private const int DepthLookedAt = 4;
     private readonly string _root;
 
-    /// <summary>Opens a directory, or the one folder inside it that holds evidence.</summary>
+    /// <summary>Opens a directory, or the one folder inside it that holds evidence, behind a few folders that hold nothing else.</summary>
     /// <exception cref="EvidenceException">Nothing in it is known, or it holds several captures.</exception>
     internal DirectoryFiles(string path)
     {
@@ -20,7 +21,13 @@ internal sealed class DirectoryFiles : EvidenceFiles
         string[] inside;
         try
         {
-            inside = [.. Directory.EnumerateDirectories(path).Take(FoldersLookedAt).Where(IsEvidence).Order(StringComparer.Ordinal)];
+            string[] folders = FoldersOf(path);
+            inside = [.. folders.Where(IsEvidence)];
+            for (int depth = 1; inside.Length == 0 && folders.Length == 1 && depth < DepthLookedAt; depth++)
+            {
+                folders = FoldersOf(folders[0]);
+                inside = [.. folders.Where(IsEvidence)];
+            }
         }
         catch (UnauthorizedAccessException error)
         {
@@ -72,6 +79,9 @@ internal sealed class DirectoryFiles : EvidenceFiles
             return [];
         }
     }
+
+    private static string[] FoldersOf(string directory) =>
+        [.. Directory.EnumerateDirectories(directory).Take(FoldersLookedAt).Order(StringComparer.Ordinal)];
 
     private static bool IsEvidence(string directory) =>
         EvidenceTop.TellingPaths().Any(path => File.Exists(Path.Join(directory, path)));

@@ -19,6 +19,11 @@ internal static class EvidenceOpener
             return new EvidenceBundle(new LiveFiles(), EvidenceKind.LiveMachine, diagnostics);
         }
 
+        if (path.Length == 0)
+        {
+            throw new EvidenceException("'': no such file or directory");
+        }
+
         if (path == "-")
         {
             return FromStream(standardInput, StandardInputName, fileName: null, EvidenceKind.StandardInput, limits, diagnostics);
@@ -134,13 +139,9 @@ internal static class EvidenceOpener
         {
             return Compression.ReadFully(stream, sample);
         }
-        catch (InvalidDataException error)
-        {
-            throw new EvidenceException($"{name}: the compressed data is damaged: {error.Message}", error);
-        }
         catch (IOException error)
         {
-            throw new EvidenceException($"{name}: {error.Message}", error);
+            throw new EvidenceException($"{name}: {FileProblem.Text(error)}", error);
         }
     }
 
@@ -155,7 +156,7 @@ internal static class EvidenceOpener
                 length += got;
             }
         }
-        catch (InvalidDataException)
+        catch (EvidenceException)
         {
             return length;
         }

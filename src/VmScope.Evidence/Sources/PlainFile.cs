@@ -23,7 +23,7 @@ internal static class PlainFile
         }
         catch (IOException error)
         {
-            throw new EvidenceException($"{path}: {error.Message}", error);
+            throw new EvidenceException($"{path}: {FileProblem.Text(error)}", error);
         }
     }
 

@@ -255,16 +255,7 @@ internal sealed class TarArchive(Stream stream, string name, ArchiveLimits limit
 
     private int Take(Span<byte> buffer)
     {
-        int got;
-        try
-        {
-            got = stream.Read(buffer);
-        }
-        catch (InvalidDataException error)
-        {
-            throw new EvidenceException($"{name}: the compressed data is damaged after {_position} bytes: {error.Message}", error);
-        }
-
+        int got = stream.Read(buffer);
         _position += got;
         return _position <= limits.UnpackedBytes
             ? got

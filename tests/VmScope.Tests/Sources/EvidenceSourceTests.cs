@@ -14,7 +14,7 @@ public class EvidenceSourceTests
 
     /// <summary>Ways to lay a capture's files out; each must give the same bundle.</summary>
     public static TheoryData<string> Layouts() =>
-        ["names with .txt", "names without .txt", "gzipped", "one folder further in", "a copy of the root", "a copy of /proc", "an sosreport"];
+        ["names with .txt", "names without .txt", "gzipped", "one folder further in", "three folders further in", "a copy of the root", "a copy of /proc", "an sosreport"];
 
     [Theory, MemberData(nameof(Layouts))]
     public void A_directory_is_understood_however_it_is_laid_out(string layout)
@@ -28,6 +28,7 @@ public class EvidenceSourceTests
                 "names without .txt" => (name, content),
                 "gzipped" => (name + ".gz", Gzip(content)),
                 "one folder further in" => ("some/" + name + ".txt", content),
+                "three folders further in" => ("some/more/folders/" + name + ".txt", content),
                 "a copy of the root" => (name == "dmesg" ? "var/log/dmesg" : "proc/" + name, content),
                 "a copy of /proc" => (name, content),
                 _ => (name == "dmesg" ? "sos_commands/kernel/dmesg" : "proc/" + name, content),
