@@ -55,7 +55,8 @@ public static partial class DmesgFile
                 return;
             }
 
-            if (text.EndsWith("irtual kernel memory layout:", StringComparison.Ordinal))
+            if (text.EndsWith("irtual kernel memory layout:", StringComparison.Ordinal)
+                || text.EndsWith("Kernel virtual memory layout:", StringComparison.Ordinal))
             {
                 _inLayout = true;
                 _layoutTitle = text.ToString();
@@ -133,6 +134,11 @@ public static partial class DmesgFile
                 return false;
             }
 
+            if (scan.Text("* "))
+            {
+                return TakeListedRegion(ref scan, message);
+            }
+
             int colon = scan.Rest.IndexOf(':');
             int firstAddress = scan.Rest.IndexOf("0x", StringComparison.Ordinal);
             string label;
@@ -174,6 +180,25 @@ public static partial class DmesgFile
             scan.Blanks();
             ReadOnlySpan<char> unit = scan.Word();
             AddTo(_layout, new LayoutLine(label, start, end, size, unit.TrimEnd(')').ToString(), message.TrimEnd().ToString()));
+            return true;
+        }
+
+        // "  * 0xf1000000..0xf5110000  : vmalloc & ioremap": powerpc and microblaze, without a size.
+        private bool TakeListedRegion(ref Scan scan, ReadOnlySpan<char> message)
+        {
+            if (!scan.Hex(out ulong start) || !scan.Text("..") || !scan.Hex(out ulong end) || end < start || !scan.Behind(": "))
+            {
+                return false;
+            }
+
+            string label = scan.Rest.Trim().ToString();
+            if (label.Length is 0 or > 24)
+            {
+                return false;
+            }
+
+            AddTo(_layout, new LayoutLine(
+                label, new VirtualAddress(start), new VirtualAddress(end), (end - start) / 1024, "kB", message.TrimEnd().ToString()));
             return true;
         }
 

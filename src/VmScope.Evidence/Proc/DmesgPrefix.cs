@@ -4,7 +4,7 @@ namespace VmScope.Proc;
 
 /// <summary>Finds where a kernel message begins behind whatever a log wrote before it.</summary>
 /// <remarks>
-/// Known: the level <c>&lt;4&gt;</c>; the time <c>[   12.345678]</c>, with a CPU (<c>@0</c>) or a caller
+/// Known: a mail's quotation marks; the level <c>&lt;4&gt;</c>; the time <c>[   12.345678]</c>, with a CPU (<c>@0</c>) or a caller
 /// (<c>[    T1]</c>, <c>[0:  swapper/0:    1]</c>) behind it; <c>dmesg -T</c>'s and <c>-x</c>'s forms; /dev/kmsg records
 /// (<c>6,339,5140900,-;</c>); syslog and journal lines up to <c>kernel: </c>.
 /// Exactly one blank follows a prefix: more belong to the message, and the layout block begins with blanks.
@@ -16,12 +16,24 @@ internal static class DmesgPrefix
     /// <summary>The message without what stands before it; the whole line when it has no prefix.</summary>
     internal static ReadOnlySpan<char> Strip(ReadOnlySpan<char> line)
     {
-        ReadOnlySpan<char> rest = line;
+        ReadOnlySpan<char> rest = Unquoted(line);
         // Two rounds of everything: a syslog line repeats the level or the time behind "kernel: ".
         for (int round = 0; round < 2; round++)
         {
             rest = AfterSyslog(AfterKmsg(AfterLevel(rest)));
             rest = AfterTimes(rest);
+        }
+
+        return rest;
+    }
+
+    /// <summary>A line without the quotation marks of a mail: "> ", ">> ", "> > ".</summary>
+    internal static ReadOnlySpan<char> Unquoted(ReadOnlySpan<char> line)
+    {
+        ReadOnlySpan<char> rest = line;
+        while (rest.Length > 0 && rest[0] == '>')
+        {
+            rest = AfterOneBlank(rest[1..]);
         }
 
         return rest;

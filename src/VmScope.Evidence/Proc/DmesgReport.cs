@@ -63,7 +63,7 @@ public sealed record DmesgZone(string Name, PhysicalRange? Range);
 /// <param name="Label">The region's name as printed: vmalloc, lowmem, fixmap, .text …</param>
 /// <param name="Start">The first address printed; null when it is hidden.</param>
 /// <param name="End">The second address printed: an exclusive end on most architectures, as printed here.</param>
-/// <param name="Size">The size printed, in <paramref name="Unit"/>s, already rounded by the kernel.</param>
+/// <param name="Size">The size printed, or computed where none is, in <paramref name="Unit"/>s, already rounded by the kernel.</param>
 /// <param name="Unit">kB, KB, MB, GB, TB as printed.</param>
 /// <param name="Text">The whole line without its log prefix.</param>
 public sealed record LayoutLine(string Label, VirtualAddress? Start, VirtualAddress? End, ulong Size, string Unit, string Text);
@@ -131,7 +131,8 @@ public sealed record DmesgReport
     /// <summary>Messages the kernel swallowed, by the function that counted them.</summary>
     public ImmutableArray<SuppressedMessages> Suppressed { get; init; } = [];
 
-    /// <summary>The size of a region of the layout block by its label; null when not printed.</summary>
+    /// <summary>A region of the layout block by its label, also where it is the first of several ("vmalloc &amp; ioremap"); null when not printed.</summary>
     public LayoutLine? LayoutOf(string label) =>
-        Layout.FirstOrDefault(line => string.Equals(line.Label, label, StringComparison.Ordinal));
+        Layout.FirstOrDefault(line => string.Equals(line.Label, label, StringComparison.Ordinal)
+            || line.Label.StartsWith(label + " & ", StringComparison.Ordinal));
 }

@@ -73,7 +73,7 @@ internal static class ContentKind
         }
 
         ReadOnlySpan<char> message = DmesgPrefix.Strip(line);
-        bool prefixed = message.Length != line.Length;
+        bool prefixed = message.Length != DmesgPrefix.Unquoted(line).Length;
         if (IsVmallocInfo(line))
         {
             return EvidenceNames.VmallocInfo;
@@ -141,6 +141,7 @@ internal static class ContentKind
         return line.StartsWith("BIOS-e820:", StringComparison.Ordinal) || line.StartsWith(" BIOS-e820:", StringComparison.Ordinal)
             || line.StartsWith("Zone ranges:", StringComparison.Ordinal)
             || line.Contains("irtual kernel memory layout:", StringComparison.Ordinal)
+            || line.Contains("Kernel virtual memory layout:", StringComparison.Ordinal)
             || line.Contains("vmap allocation for size", StringComparison.Ordinal)
             || line.Contains("vmalloc error: size", StringComparison.Ordinal)
             || line.Contains(" allocation failure: vm_struct", StringComparison.Ordinal)

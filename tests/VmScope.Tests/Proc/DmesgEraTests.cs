@@ -29,6 +29,9 @@ public class DmesgEraTests
         "2024-01-01T12:34:56.123456+00:00 myhost kernel: [    0.000000] ",
         "Jan 01 12:34:56 my-host.example.org kernel: ",
         "[    0.000000] myhost kernel: ",
+        "> ",
+        ">> [    0.000000] ",
+        "> > <6>[    0.000000] ",
     ];
 
     [Theory, MemberData(nameof(Prefixes))]
@@ -161,6 +164,22 @@ public class DmesgEraTests
             """);
         Assert.Equal(["fixmap", "pci io", "vmemmap", "vmalloc", "lowmem"], log.Layout.Select(line => line.Label));
         Assert.Equal(2097152UL, Assert.Single(log.Memory).TotalKiB);
+    }
+
+    [Fact]
+    public void Reads_the_layout_block_of_powerpc_and_microblaze()
+    {
+        DmesgReport report = Read(
+            "[    0.000000] Kernel virtual memory layout:\n" +
+            "[    0.000000]   * 0xffbcf000..0xfffff000  : fixmap\n" +
+            "[    0.000000]   * 0xff800000..0xffbcf000  : highmem PTEs\n" +
+            "[    0.000000]   * 0xf1000000..0xf5110000  : vmalloc & ioremap\n" +
+            "[    0.000000] SLUB: HWalign=32\n");
+        Assert.Equal(["fixmap", "highmem PTEs", "vmalloc & ioremap"], report.Layout.Select(line => line.Label));
+        LayoutLine vmalloc = report.LayoutOf("vmalloc")!;
+        Assert.Equal(0xf1000000UL, vmalloc.Start!.Value.Value);
+        Assert.Equal(0xf5110000UL, vmalloc.End!.Value.Value);
+        Assert.Equal((66_624UL, "kB"), (vmalloc.Size, vmalloc.Unit));
     }
 
     [Fact]

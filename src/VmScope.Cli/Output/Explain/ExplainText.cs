@@ -11,6 +11,9 @@ internal sealed partial class ExplainText
 {
     private const int OwnersShown = 14;
     private const int GapsShown = 8;
+
+    /// <summary>Below this many columns tables leave out what can be worked out from the rest.</summary>
+    private const int NarrowColumns = 72;
     private readonly ListExplanation _list;
     private readonly ExplainSettings _settings;
     private readonly TextWriter _out;
@@ -159,7 +162,7 @@ internal sealed partial class ExplainText
             return;
         }
 
-        bool isSum = _settings.By is Grouping.Module or Grouping.Kind;
+        bool isSum = _settings.By is Grouping.Module or Grouping.Kind || _width < NarrowColumns;
         ColumnTable table = isNode
             ? new(("areas", Side.Right), ("memory", Side.Right), ("pages", Side.Right), (what, Side.Left))
             : isSum ? new(("areas", Side.Right), ("addresses", Side.Right), ("memory", Side.Right), (what, Side.Left))
@@ -283,10 +286,19 @@ internal sealed partial class ExplainText
         }
 
         _out.WriteLine(_paint.Dim(every ? "  in address order:" : "  the largest:"));
-        ColumnTable table = new(("start", Side.Left), ("end", Side.Left), ("bytes", Side.Right), ("kind", Side.Left), ("", Side.Left));
+        bool isNarrow = _width < NarrowColumns;
+        ColumnTable table = isNarrow
+            ? new(("start", Side.Left), ("bytes", Side.Right), ("kind", Side.Left))
+            : new(("start", Side.Left), ("end", Side.Left), ("bytes", Side.Right), ("kind", Side.Left), ("", Side.Left));
         for (int i = 0; i < shown; i++)
         {
             Gap gap = gaps[i];
+            if (isNarrow)
+            {
+                table.Add(_list.Hex(gap.Start), SizeText.Short(gap.Bytes), GapKinds.Name(gap.Kind));
+                continue;
+            }
+
             table.Add(_list.Hex(gap.Start), _list.Hex(gap.EndExclusive), SizeText.Grouped(gap.Bytes), GapKinds.Name(gap.Kind),
                 Why(account, gap));
         }
