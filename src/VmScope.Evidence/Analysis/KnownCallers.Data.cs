@@ -23,7 +23,7 @@ public static partial class KnownCallers
         scs_alloc,__scs_alloc|stack|task|a task's shadow call stack
         sdei_*,init_sdei_stack,_init_sdei_stack|stack|processor|stack for firmware events on arm64
         pcpu_get_vm_areas|percpu|per-CPU chunk|addresses of a per-CPU chunk, placed from the top of the vmalloc area downwards, one unit for each possible processor
-        pcpu_mem_zalloc,pcpu_create_chunk,pcpu_alloc_chunk,pcpu_populate_chunk,pcpu_get_pages*|percpu|per-CPU chunk|bookkeeping of a per-CPU chunk: page pointers and the map of what is allocated
+        pcpu_mem_zalloc,pcpu_create_chunk,pcpu_alloc_chunk,pcpu_populate_chunk,pcpu_get_pages*,pcpu_alloc,pcpu_alloc_noprof,pcpu_balance_*|percpu|per-CPU chunk|bookkeeping of a per-CPU chunk: page pointers and the map of what is allocated
         setup_per_cpu_areas,pcpu_page_first_chunk,pcpu_setup_first_chunk,vm_area_register_early|percpu|-|the first per-CPU chunk, mapped page by page before vmalloc itself works
         netlink_sendmsg,netlink_alloc_large_skb,__netlink_*|net|message in flight|the body of a netlink message too big for the slab; gone when it is read
         alloc_netdev_mqs,netif_alloc_netdev_queues,netif_alloc_rx_queues,alloc_netdev_*|net|network device|the structure or queues of a network device that are too big for the slab
@@ -38,8 +38,13 @@ public static partial class KnownCallers
         sock_kmalloc*,sk_alloc,sock_alloc_*,skb_*|net|socket|memory of a socket
         e1000_setup_all_tx_resources,e1000_setup_tx_resources,e1000e_setup_tx_resources|net|transmit ring|one record for each descriptor of an Intel network card's transmit ring, while the interface is up
         e1000_setup_all_rx_resources,e1000_setup_rx_resources,e1000e_setup_rx_resources|net|receive ring|one record for each descriptor of an Intel network card's receive ring, while the interface is up
+        e1000_probe,e1000e_probe,e1000_*,e1000e_*|net|network card|registers or tables of an Intel network card
+        fq_codel_init,fq_init,fq_resize,fq_*,cake_*,sfq_*,choke_*,netem_*,qdisc_*|net|queueing discipline|the flow table of a network queueing discipline
+        ip_vs_*|net|-|the connection table of the IPVS load balancer
+        ovs_*|net|-|flow tables of Open vSwitch
+        vhost_*|virt|vhost device|the kernel's side of a virtual machine's network or socket device
         igb_*,ixgbe_*,ixgbevf_*,i40e_*,iavf_*,ice_*,igc_*,fm10k_*|net|ring|bookkeeping of an Intel network card's rings
-        mlx4_*,mlx5_*,bnx2*,bnxt_*,tg3_*,qed_*,qede_*,cxgb*,t4_*,be_*,enic_*,ena_*,gve_*,virtnet_*,vmxnet3_*,netvsc_*,rtl8*,r8169_*,atl1*,sky2_*,skge_*,forcedeth*,nv_*probe|net|ring|bookkeeping of a network card's rings or its registers
+        mlx4_*,mlx5_*,bnx2*,bnxt_*,tg3_*,qed_*,qede_*,cxgb*,t4_*,be_*,enic_*,ena_*,gve_*,virtnet_*,vmxnet3_*,netvsc_*,rtl8*,r8169_*,rtl_init_one,atl1*,sky2_*,skge_*,forcedeth*,nv_*probe|net|ring|bookkeeping of a network card's rings or its registers
         bpf_prog_alloc,bpf_prog_alloc_no_stats|bpf|BPF program|header and instructions of a BPF program; socket filters, seccomp filters and systemd's cgroup programs are such
         bpf_prog_realloc,bpf_prog_clone_create,bpf_patch_insn_data,bpf_patch_insn_single,bpf_jit_blind_constants|bpf|BPF program|a copy of a BPF program made while it is patched or compiled
         bpf_prog_calc_tag,bpf_check,do_check_common,bpf_prog_load,check_cfg|bpf|-|scratch memory while a BPF program is verified; gone when it is loaded
@@ -52,7 +57,8 @@ public static partial class KnownCallers
         btf_*,bpf_btf_*|bpf|-|type information for BPF
         module_alloc,module_alloc_update_bounds,move_module,layout_and_allocate,load_module,module_memory_alloc,module_init_layout_section|module|module|code and data of a loaded module; the part for starting is freed after start
         execmem_alloc,execmem_alloc_rw,__execmem_alloc,execmem_vmalloc,execmem_cache_populate,execmem_cache_alloc|module|module section|memory for code: sections of modules, BPF programs, probes
-        copy_module_from_fd,copy_module_from_user,init_module_from_file,__do_sys_init_module,__do_sys_finit_module,sys_init_module,SyS_init_module,kernel_read_file,kernel_read_file_from_fd,module_decompress,module_extend_max_pages|module|module being loaded|the file of a module while it is loaded
+        copy_module_from_fd,copy_module_from_user,init_module_from_file,__do_sys_init_module,__do_sys_finit_module,sys_init_module,SyS_init_module,module_decompress,module_extend_max_pages|module|module being loaded|the file of a module while it is loaded
+        kernel_read_file,kernel_read_file_from_fd|module|file being read|a file the kernel reads whole: mostly a module while it is loaded, also a firmware image or a policy
         kernel_read_file_from_path*,fw_get_filesystem_firmware,fw_read_file_contents,fw_decompress_*,fw_map_paged_buf,fw_map_pages,fw_grow_paged_buf,firmware_*,_request_firmware|firmware|firmware image|a firmware image while a driver needs it
         arch_ftrace_update_trampoline,create_trampoline,ftrace_*,alloc_tramp|tracing|trampoline|machine code and tables of function tracing
         rethook_alloc,alloc_insn_page,kprobe_*,alloc_optinsn_page,__get_insn_slot|tracing|probe|memory of a kernel probe
@@ -68,6 +74,12 @@ public static partial class KnownCallers
         msix_map_region,msix_capability_init,__pci_enable_msix_range,msix_*|pci|PCI device|a device's table of MSI-X interrupts
         vp_modern_map_capability,vp_modern_*,vp_*,vring_*,virtblk_*,virtio_*,vm_setup_vq|virtio|virtio device|registers or rings of a virtio device
         devm_ioremap*,__devm_ioremap*,devm_platform_*,of_iomap,of_io_request_and_map,devm_of_iomap|driver|device|a device's registers, mapped by its driver through a helper
+        devm_memremap_pages,pmem_*,nd_*,nvdimm_*,dax_*|storage|-|persistent memory and its tables
+        dma_buf_*,dma_heap_*,udmabuf_*,system_heap_*,cma_heap_*|dma|shared buffer|a buffer that devices share, mapped for the processor
+        ubi_*,mtd_*,nand_*,mtdblock_*|storage|flash device|tables and buffers of a flash device
+        agp_*|graphics|-|bookkeeping of the AGP graphics aperture
+        raw_init|block|-|the table of raw block devices
+        init_vdso_vars,vdso_*|boot|-|pages the kernel shares with every process (vDSO)
         memremap,devm_memremap,arch_memremap_*,dmi_*|driver|-|a piece of RAM or ROM with known contents: firmware tables, persistent memory
         ioremap,ioremap_*,__ioremap*|driver|-|registers or memory of a device; the driver's own function is not named
         usb_hcd_pci_probe,xhci_*,ehci_*,ohci_*,uhci_*,dwc2_*,dwc3_*|usb|USB controller|registers of a USB controller
@@ -100,7 +112,7 @@ public static partial class KnownCallers
         vb2_*,videobuf_*,uvc_*,em28xx_*,v4l2_*,dvb_*|video|video buffer|frames of a video device
         vesafb_probe,efifb_probe,simplefb_probe,simpledrm_*,bochs_*,fbcon_*,ast_*,mgag200_*,cirrus_*,offb_*,framebuffer_*,fb_*,qxl_*,sisfb_*|graphics|-|a frame buffer or the registers of a simple graphics card
         drm_*,ttm_*,ht_create|graphics|graphics object|a graphics object's pages, page directories or shadow frame buffer
-        i915_*,intel_gtt_*,gen6_*,gen8_*,ggtt_*,intel_*,xe_*,i9xx_*|graphics|graphics object|objects, page tables or registers of Intel graphics
+        i915_*,intel_gt*,intel_ggtt*,intel_ring*,intel_engine*,intel_context*,intel_lrc*,intel_uncore_init*,intel_opregion*,intel_bios*,intel_vbt*,intel_pin*,intel_vgpu*,intel_gvt*,intel_fb*,intel_dsb*,intel_dpt*,gen6_*,gen8_*,ggtt_*,xe_*,i9xx_*|graphics|graphics object|objects, page tables or registers of Intel graphics
         amdgpu_*,radeon_*,amdgpu*,dc_*,dal_*,dcn*,kfd_*,psp_*,smu_*,nouveau_*,nvkm_*,nvif_*,nv50_*,gf100_*|graphics|graphics object|registers, page tables or buffers of a graphics card
         os_alloc_mem,os_map_kernel_space,_nv*,nv_*,nvidia_*,os_*|graphics|-|memory of a proprietary graphics driver
         vmballoon_*,vmw_*,vmci_*,ppn_*|virt|device|queues of a VMware device
@@ -111,13 +123,14 @@ public static partial class KnownCallers
         syslog_print*,do_syslog,log_buf_*,setup_log_buf,kmsg_dump*|log|-|buffers of the kernel's log
         pstore_*,persistent_ram_*,ramoops_*|log|-|the crash log kept in RAM or flash
         seq_buf_alloc,seq_read,seq_read_iter,traverse,single_open_size|proc|open /proc file|output of a /proc file that does not fit a page
-        simple_xattr_*,listxattr,getxattr,setxattr,vfs_*xattr,vfs_getxattr_alloc,do_getxattr|fs|-|a copy of a file's extended attribute, for a moment
+        simple_xattr_*|fs|extended attribute|an extended attribute that tmpfs or a similar file system keeps in memory
+        listxattr,getxattr,setxattr,vfs_*xattr,vfs_getxattr_alloc,do_getxattr|fs|-|a copy of a file's extended attribute, for a moment
         memdup_user*,vmemdup_user,kvmemdup,memdup_*,strndup_user|copy|-|a copy of what a program passed to the kernel, for a moment
         pidlist_array_load,cgroup_*,alloc_css_*|cgroup|-|lists of a control group
         policydb_*,avtab_*,sel_*,security_*,sidtab_*,selinux_*,ebitmap_*,cond_*|security|-|the SELinux policy and its tables
         aa_*,unpack_*,multi_transaction_*,apparmor_*,smk_*,ima_*,evm_*,tomoyo_*,integrity_kernel_*|security|profile|policies of AppArmor, Smack or the integrity checks
         kasan_*,kmsan_*,__kasan_*|debug|-|shadow memory of a memory error detector
-        kcov_*,kmemleak_*,stack_depot_*,page_owner_*,init_section_page_ext,alloc_page_ext,alloc_page_cgroup,page_ext_*|debug|-|a debugging feature's record for each page
+        kcov_*,kmemleak_*,stack_depot_*,page_owner_*,init_section_page_ext,alloc_page_ext,alloc_page_cgroup,page_ext_*|debug|-|a debugging feature's records: coverage, leaks, call stacks, owners of pages
         init_section_page_cgroup,mem_cgroup_*,alloc_mem_cgroup_*,memcg_*|cgroup|-|the memory controller's records
         kexec_*,kimage_*,crash_*,copy_oldmem_page*,elfcorehdr_*,vmcoreinfo_*,update_vmcoreinfo_*,machine_kexec_*|kexec|-|what a crash kernel or its image needs
         efi_*,uefi_*,iort_*,fdt_*,of_*,unflatten_*,early_*|firmware|-|tables of the firmware
@@ -126,7 +139,7 @@ public static partial class KnownCallers
         alloc_vm_area,get_vm_area*,__get_vm_area*|helper|-|a reserved range of addresses: who really asked is not named
         sg_*,sgl_*|driver|-|a list of scattered buffers
         *_alloc_test,fix_*_test,random_size_*,full_fit_*,long_busy_*,pcpu_alloc_test|test|-|the kernel's own vmalloc test module
-        gsi_*,ipmi_*,i2c_*,spi_*,rtc_*,pnp_*,acpi_pnp_*,sdhci_*,mmc_*|driver|device|a device's registers
+        gsi_*,intel_pmc_*,pmc_core_*,intel_lpss_*,idma64_*,int340x_*,ipmi_*,i2c_*,spi_*,rtc_*,pnp_*,acpi_pnp_*,sdhci_*,mmc_*|driver|device|a device's registers
         cpu_*,cpufreq_*,topology_*,mce_*,microcode_*,x86_*,amd_*,ioapic_*,io_apic_*,native_*,lapic_*,apic_*,setup_*|x86|-|a processor or chipset feature, mapped at boot
         """u8;
 

@@ -1,3 +1,4 @@
+using System.Buffers;
 using VmScope.Vmalloc;
 
 namespace VmScope.Proc;
@@ -21,6 +22,9 @@ internal static class VmallocLineParser
     private const int ColouredMax = 1024;
 
     private const byte Escape = 0x1b;
+
+    private static readonly SearchValues<byte> SymbolBytes =
+        SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.$"u8);
 
     /// <summary>Node numbers are below this (MAX_NUMNODES of the largest configuration).</summary>
     private const ulong NodeMax = 1024;
@@ -72,7 +76,23 @@ internal static class VmallocLineParser
 
         VmallocRow longer = row;
         longer.FirstNode = before - row.NodeCount;
-        string? problem = ParseRest(line, 0, texts, nodes, ref longer);
+        int at = 0;
+        if (row.Caller != 0 && NextWord(line, ref at, out ReadOnlySpan<byte> size) && size.StartsWith("/0x"u8)
+            && texts.Bytes(row.Caller) is var offset && offset.IndexOfAny("/ ["u8) < 0)
+        {
+            // The kernel's own manual breaks its sample between an owner's offset and size.
+            byte[] whole = [.. offset, .. size];
+            byte[] rest = [.. whole, .. line[at..]];
+            at = whole.Length;
+            longer.Caller = texts.Intern(WithModule(rest, whole, ref at));
+            line = rest;
+        }
+        else
+        {
+            at = 0;
+        }
+
+        string? problem = ParseRest(line, at, texts, nodes, ref longer);
         if (problem is null && longer.UnknownWords == row.UnknownWords && longer != row)
         {
             row = longer;
@@ -198,6 +218,13 @@ internal static class VmallocLineParser
         bool first = true;
         Span<byte> unknown = stackalloc byte[256];
         int unknownLength = 0;
+        line = line.TrimEnd(" \t\r\0"u8);
+        if (line.EndsWith("..."u8))
+        {
+            // A sample cut to fit a page: what follows stands in the next line, or is left out.
+            line = line[..^3];
+        }
+
         while (NextWord(line, ref at, out ReadOnlySpan<byte> word))
         {
             bool isFirst = first;
@@ -259,7 +286,7 @@ internal static class VmallocLineParser
                 continue;
             }
 
-            if (isFirst && row.Caller == 0 && LooksLikeOwner(word))
+            if (isFirst && row.Caller == 0 && (LooksLikeOwner(word) || IsPlainSymbol(word, line[at..])))
             {
                 row.Caller = texts.Intern(WithModule(line, word, ref at));
                 continue;
@@ -356,6 +383,19 @@ internal static class VmallocLineParser
 
         int plus = word.LastIndexOf((byte)'+');
         return plus > 0 && plus + 1 < word.Length && char.IsAsciiDigit((char)word[plus + 1]);
+    }
+
+    /// <summary>Whether a word is an owner without offset, as debuggers' scripts print it: a symbol, and known words behind it.</summary>
+    private static bool IsPlainSymbol(ReadOnlySpan<byte> word, ReadOnlySpan<byte> behind)
+    {
+        if (word[0] is >= (byte)'0' and <= (byte)'9' || word.ContainsAnyExcept(SymbolBytes))
+        {
+            return false;
+        }
+
+        int at = 0;
+        return NextWord(behind, ref at, out ReadOnlySpan<byte> next)
+            && (next[0] == '[' || next.StartsWith("pages="u8) || next.StartsWith("phys="u8) || WordFlag(next) != AreaFlags.None);
     }
 
     private static AreaFlags WordFlag(ReadOnlySpan<byte> word) => word.Length switch

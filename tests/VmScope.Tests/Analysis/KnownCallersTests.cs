@@ -15,6 +15,12 @@ public class KnownCallersTests
     [InlineData("bpf_prog_alloc.constprop.0+0x36/0xa0", "bpf", "BPF program")]
     [InlineData("<load_module+3560>", "module", "module")]
     [InlineData("kernel_clone+0xbd/0x440", "stack", "task")]
+    [InlineData("pcpu_populate_chunk+0x378/0x3a0", "percpu", "per-CPU chunk")]
+    [InlineData("fq_codel_init+0x1/0x2 [sch_fq_codel]", "net", "queueing discipline")]
+    [InlineData("intel_pmc_core_probe+0x1/0x2", "driver", "device")]
+    [InlineData("intel_gt_init+0x1/0x2 [i915]", "graphics", "graphics object")]
+    [InlineData("simple_xattr_alloc+0x1/0x2", "fs", "extended attribute")]
+    [InlineData("cpu_map_alloc+0x1/0x2", "bpf", "BPF map")]
     [InlineData("alloc_large_system_hash+0x17a/0x238", "boot", "boot-time hash table")]
     public void A_well_known_owner_is_found(string caller, string subject, string oneEach)
     {

@@ -216,4 +216,52 @@ public class VmallocInfoReaderTests
         Assert.True(row.Has(AreaFlags.Vmalloc));
         Assert.Equal(0, row.UnknownWords);
     }
+
+    /// <summary>The sample of Documentation/filesystems/proc.rst is broken to fit its page.</summary>
+    [Fact]
+    public void Rows_broken_as_in_the_kernels_manual_are_put_together()
+    {
+        (VmallocReport report, DiagnosticList odd) = Read(
+            """
+            0xffffc20000000000-0xffffc20000201000 2101248 alloc_large_system_hash+0x204 ...
+                /0x2c0 pages=512 vmalloc N0=128 N1=128 N2=128 N3=128
+            0xffffc20000302000-0xffffc20000304000    8192 acpi_tb_verify_table+0x21/0x4f ...
+                phys=7fee8000 ioremap
+            0xffffc20000347000-0xffffc2000034c000   20480 xt_alloc_table_info+0xfe ...
+                /0x130 [x_tables] pages=4 vmalloc N0=4
+
+            """);
+        Assert.Equal(0, odd.Count);
+        Assert.Equal(
+            ["alloc_large_system_hash+0x204/0x2c0", "acpi_tb_verify_table+0x21/0x4f", "xt_alloc_table_info+0xfe/0x130 [x_tables]"],
+            report.Rows.ToArray().Select(row => report.Texts.Text(row.Caller)));
+        Assert.Equal([512u, 0u, 4u], report.Rows.ToArray().Select(row => row.Pages));
+        Assert.Equal([4, 0, 1], report.Rows.ToArray().Select(row => (int)row.NodeCount));
+        Assert.All(report.Rows.ToArray(), row => Assert.Equal(0, row.UnknownWords));
+    }
+
+    /// <summary>drgn's script prints the bare symbol.</summary>
+    [Theory]
+    [InlineData("0xffff800080000000-0xffff800080005000      20480 start_kernel pages=4 vmalloc", "start_kernel")]
+    [InlineData("0xffff800080005000-0xffff800080007000       8192 ioremap_prot phys=0x8020000 ioremap", "ioremap_prot")]
+    [InlineData("0xffff800080005000-0xffff800080007000       8192 probe [drv] phys=0x8020000 ioremap", "probe [drv]")]
+    public void An_owner_without_offset_is_an_owner(string line, string owner)
+    {
+        (VmallocReport report, DiagnosticList odd) = Read(line + "\n");
+        Assert.Equal(0, odd.Count);
+        VmallocRow row = Assert.Single(report.Rows.ToArray());
+        Assert.Equal(owner, report.Texts.Text(row.Caller));
+        Assert.Equal(0, row.UnknownWords);
+    }
+
+    [Fact]
+    public void A_word_alone_is_a_vendors_and_no_owner()
+    {
+        (VmallocReport report, _) = Read("0xc0000000-0xdfc00000 532676608 lowmem\n0xf0000000-0xf0002000    8192 phys=80000000 ioremap lowmem\n");
+        Assert.All(report.Rows.ToArray(), row =>
+        {
+            Assert.Equal(0, row.Caller);
+            Assert.Equal("lowmem", report.Texts.Text(row.UnknownWords));
+        });
+    }
 }
