@@ -15,7 +15,7 @@ _vmscope() {
         ' explain')
             words='--sample --json --csv --all --by --sort --area --ascii --color --svg --html --help -? -h'
             case "$prev" in
-                --sample) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --sample) values='arm arm64 server small tty' ;;
                 --by) values='caller gap kind module node' ;;
                 --sort) values='areas bytes name pages' ;;
                 --area) COMPREPLY=($(compgen -f -- "$cur")); return ;;
@@ -28,8 +28,8 @@ _vmscope() {
             words='--align --ioremap --guard-included --window --sample --json --svg --html --help -? -h'
             case "$prev" in
                 --align) COMPREPLY=($(compgen -f -- "$cur")); return ;;
-                --window) COMPREPLY=($(compgen -f -- "$cur")); return ;;
-                --sample) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                --window) values='modules vmalloc' ;;
+                --sample) values='arm arm64 server small tty' ;;
                 --svg) COMPREPLY=($(compgen -f -- "$cur")); return ;;
                 --html) COMPREPLY=($(compgen -f -- "$cur")); return ;;
             esac

@@ -17,6 +17,7 @@ internal static class ExplainCommand
     {
         Argument<string?> evidence = EvidenceArgument.Create();
         Option<string?> sample = new("--sample") { Description = $"Explain a built-in list instead: {Samples.Names}", HelpName = "name" };
+        sample.CompletionSources.Add(Samples.All.Select(known => known.Name).ToArray());
         Option<bool> json = new("--json") { Description = "Print JSON (docs/json.md)" };
         Option<bool> csv = new("--csv") { Description = "Print the table chosen by --by as CSV" };
         Option<bool> all = new("--all") { Description = "List every owner and every gap, not only the largest" };

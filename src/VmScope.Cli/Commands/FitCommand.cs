@@ -23,7 +23,9 @@ internal static class FitCommand
         Option<bool> ioremap = new("--ioremap") { Description = "A mapping of device memory: aligned as this kernel's ioremap does" };
         Option<bool> guarded = new("--guard-included") { Description = "SIZE already has its guard page in it, as the kernel's failure messages give it" };
         Option<string> window = new("--window") { Description = "vmalloc or modules", HelpName = "name", DefaultValueFactory = _ => "vmalloc" };
+        window.AcceptOnlyFromAmong("vmalloc", "modules");
         Option<string?> sample = new("--sample") { Description = $"Look into a built-in list instead: {Samples.Names}", HelpName = "name" };
+        sample.CompletionSources.Add(Samples.All.Select(known => known.Name).ToArray());
         Option<bool> json = new("--json") { Description = "Print JSON (docs/json.md)" };
         Command command = new Command(Name, "Say whether a request would find room, where, or by how many bytes it misses")
         {

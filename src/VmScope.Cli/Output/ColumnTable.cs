@@ -20,6 +20,7 @@ internal enum Side
 internal sealed class ColumnTable
 {
     private const string Gap = "  ";
+    private const int WrapMin = 16;
     private readonly (string Title, Side Side)[] _columns;
     private readonly List<string[]> _rows = [];
 
@@ -27,6 +28,9 @@ internal sealed class ColumnTable
 
     /// <summary>Whether the first line names the columns.</summary>
     internal bool ShowHeader { get; init; } = true;
+
+    /// <summary>Whether sentences in the last column go on in further lines instead of being cut.</summary>
+    internal bool WrapsLast { get; init; }
 
     /// <summary>Adds a row; cells are made safe for the terminal here, so callers pass names as they were read.</summary>
     internal void Add(params string[] cells)
@@ -39,7 +43,10 @@ internal sealed class ColumnTable
         _rows.Add(Array.ConvertAll(cells, SafeText.Line));
     }
 
-    /// <summary>Writes the table; a line longer than <paramref name="width"/> loses the end of its last cell.</summary>
+    /// <summary>
+    /// Writes the table; a line longer than <paramref name="width"/> loses the end of its last cell, or is continued
+    /// (<see cref="WrapsLast"/>).
+    /// </summary>
     internal void Write(TextWriter writer, int width, string indent = "")
     {
         int[] widths = new int[_columns.Length];
@@ -75,6 +82,12 @@ internal sealed class ColumnTable
                 bool last = c == cells.Length - 1;
                 string cell = cells[c];
                 int room = width - line.Length;
+                if (last && WrapsLast && cell.Length > room && room >= WrapMin)
+                {
+                    TextBlock.Write(writer, line.ToString(), line.Length, cell, width, line.Length);
+                    return;
+                }
+
                 if (last && _columns[c].Side == Side.Left && cell.Length > room && room > 3)
                 {
                     cell = string.Concat(cell.AsSpan(0, room - 3), "...");

@@ -18,6 +18,9 @@ public enum AddressPlace
     /// <summary>A hole.</summary>
     Hole,
 
+    /// <summary>The page that kernels 2.6.28 to 2.6.39 keep empty behind an area.</summary>
+    GapPage,
+
     /// <summary>Outside every window.</summary>
     Outside,
 }
@@ -74,18 +77,23 @@ internal sealed class AddressWatch(ulong address, TextTable texts) : VmallocRowS
     internal AddressAnswer Answer(ListExplanation list)
     {
         AddressWindow? window = null;
+        bool hasGapPages = false;
         foreach (WindowAccount account in list.Windows)
         {
-            window = account.Window.Contains(address) ? account.Window : window;
+            if (account.Window.Contains(address))
+            {
+                window = account.Window;
+                hasGapPages = account.CountByGapKind[(int)GapKind.GapPage] > 0;
+            }
         }
 
-        if (_inside is { } area)
+        if (_inside is { } inside)
         {
-            ulong offset = address - area.Start;
-            ulong guard = list.Totals.GuardBytesOf(area, KnownCallers.HasNoGuard(texts.Bytes(area.Caller)));
-            AddressPlace place = area.Has(AreaFlags.Unpurged) ? AddressPlace.Unpurged
-                : offset >= area.SizeBytes - guard ? AddressPlace.Guard : AddressPlace.Area;
-            return new AddressAnswer(address, place, window, area, offset / list.PageBytes, offset % list.PageBytes,
+            ulong offset = address - inside.Start;
+            ulong guard = list.Totals.GuardBytesOf(inside, KnownCallers.HasNoGuard(texts.Bytes(inside.Caller)));
+            AddressPlace place = inside.Has(AreaFlags.Unpurged) ? AddressPlace.Unpurged
+                : offset >= inside.SizeBytes - guard ? AddressPlace.Guard : AddressPlace.Area;
+            return new AddressAnswer(address, place, window, inside, offset / list.PageBytes, offset % list.PageBytes,
                 guard, 0, 0, _below, _above);
         }
 
@@ -96,6 +104,16 @@ internal sealed class AddressWatch(ulong address, TextTable texts) : VmallocRowS
 
         ulong start = _below is { } lower && lower.End > window.Start ? lower.End : window.Start;
         ulong last = _above is { } upper && upper.Start <= window.Last ? upper.Start - 1 : window.Last;
+        if (hasGapPages && _below is { } area && area.End == start && last - start + 1 >= list.PageBytes)
+        {
+            if (address - start < list.PageBytes)
+            {
+                return new AddressAnswer(address, AddressPlace.GapPage, window, null, 0, 0, 0, start, list.PageBytes, _below, _above);
+            }
+
+            start += list.PageBytes;
+        }
+
         return new AddressAnswer(address, AddressPlace.Hole, window, null, 0, 0, 0, start, last - start + 1, _below, _above);
     }
 }

@@ -50,8 +50,8 @@ public static class GapKinds
     public static string Meaning(GapKind kind) => kind switch
     {
         GapKind.Free => "nothing here: never used, or freed and reusable",
-        GapKind.Alignment => "left below an area that had to start at a multiple of a power of two; smaller areas may still go here",
-        GapKind.GapPage => "a page this kernel keeps empty behind every area, beside the guard page inside it",
+        GapKind.Alignment => "left below an area that had to start at a multiple of a power of two",
+        GapKind.GapPage => "a page kept empty behind every area, beside the guard page inside it",
         GapKind.Unpurged => "freed, but blocked until the next purge; the kernel purges before it gives up",
         GapKind.Unexplained => "no rule of any kernel leaves this",
     };

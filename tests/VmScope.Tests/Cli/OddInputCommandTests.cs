@@ -1,5 +1,6 @@
 using System.IO.Compression;
 using System.Text;
+using System.Text.Json;
 using VmScope.Cli.Output;
 using VmScope.Tests.Support;
 
@@ -155,5 +156,33 @@ public class OddInputCommandTests
                 }
             }
         }
+    }
+
+    /// <summary>Kernels 2.6.28 to 2.6.39 keep a page behind every area that no hole counts.</summary>
+    [Theory]
+    [InlineData("0xf8002fff", "gap-page", "0xf8002000", 4096)]
+    [InlineData("0xf8005000", "gap-page", "0xf8005000", 4096)]
+    [InlineData("0xf8006000", "hole", "0xf8006000", 0x3fa000)]
+    public void The_page_behind_an_area_is_told_from_a_hole(string address, string place, string start, int bytes)
+    {
+        using TemporaryFolder folder = new();
+        folder.Write("dmesg", "Linux version 2.6.32 (a@b) (gcc) #1 SMP\nvirtual kernel memory layout:\n" +
+            "    vmalloc : 0xf8000000 - 0xf8400000   (   4 MB)\n    lowmem  : 0xc0000000 - 0xf7800000   ( 888 MB)\n");
+        folder.Write("vmallocinfo", "0xf8000000-0xf8002000    8192 foo+0x1/0x2 pages=1 vmalloc\n0xf8003000-0xf8005000    8192 foo+0x1/0x2 pages=1 vmalloc\n");
+        using JsonDocument json = JsonDocument.Parse(CliRun.Of("explain", folder.Root, "--json", "--area", address).OutText);
+        JsonElement at = json.RootElement.GetProperty("at");
+        Assert.Equal(place, at.GetProperty("place").GetString());
+        Assert.Equal(start, at.GetProperty("hole").GetProperty("start").GetString());
+        Assert.Equal(bytes, at.GetProperty("hole").GetProperty("bytes").GetInt32());
+        Assert.Contains(json.RootElement.GetProperty("gaps").EnumerateArray(), gap =>
+            gap.GetProperty("start").GetString() == start && gap.GetProperty("bytes").GetInt32() == bytes);
+    }
+
+    [Fact]
+    public void Sentences_in_a_table_are_wrapped_and_not_cut()
+    {
+        string text = CliRun.With([], ["explain", "--sample", "server"], width: 80).OutText;
+        Assert.Contains("freed, but blocked until the next purge; the", text, StringComparison.Ordinal);
+        Assert.Contains("kernel purges before it gives up\n", text, StringComparison.Ordinal);
     }
 }

@@ -339,6 +339,7 @@ internal static class ExplainJson
             AddressPlace.Guard => "guard",
             AddressPlace.Unpurged => "unpurged",
             AddressPlace.Hole => "hole",
+            AddressPlace.GapPage => "gap-page",
             AddressPlace.Outside => "outside",
         });
         json.WriteString("window", answer.Window?.Name);
@@ -350,7 +351,7 @@ internal static class ExplainJson
             json.WriteNumber("guardBytes", answer.GuardBytes);
         }
 
-        if (answer.Place == AddressPlace.Hole)
+        if (answer.Place is AddressPlace.Hole or AddressPlace.GapPage)
         {
             json.WriteStartObject("hole");
             text.Address("start", answer.HoleStart);

@@ -31,6 +31,9 @@ internal sealed partial class ExplainText
             case AddressPlace.Hole:
                 Block("", $"{at} is free: a hole of the {answer.Window!.Name} window, {_list.Hex(answer.HoleStart)} {Dash} {_list.Hex(unchecked(answer.HoleStart + answer.HoleBytes))}, {SizeText.Short(answer.HoleBytes)} ({SizeText.Grouped(answer.HoleBytes)} bytes).");
                 break;
+            case AddressPlace.GapPage:
+                Block("", $"{at} is in the page that this kernel keeps empty behind every area, beside the guard page inside it: nothing is placed here while the area below lives.");
+                break;
             case AddressPlace.Outside:
                 Block("", $"{at} lies outside every window that vmalloc hands out here.");
                 break;

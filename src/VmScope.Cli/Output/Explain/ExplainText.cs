@@ -85,7 +85,7 @@ internal sealed partial class ExplainText
         Block("", string.Create(CultureInfo.InvariantCulture,
             $"{live.Areas:N0} {(live.Areas == 1 ? "area" : "areas")}: {SizeText.Short(live.Bytes)} of addresses, {SizeText.Short(live.GuardBytes)} of them guard pages; {SizeText.Short(live.Pages * _list.PageBytes)} of memory.")
             + (_list.Unpurged.Areas > 0
-                ? string.Create(CultureInfo.InvariantCulture, $" {_list.Unpurged.Areas:N0} more are freed but not purged ({SizeText.Short(_list.Unpurged.Bytes)}).")
+                ? string.Create(CultureInfo.InvariantCulture, $" {_list.Unpurged.Areas:N0} more {(_list.Unpurged.Areas == 1 ? "is" : "are")} freed but not purged ({SizeText.Short(_list.Unpurged.Bytes)}).")
                 : "")
             + (_list.Addresses == AddressState.Hashed ? " Addresses are hashed: see below what that leaves open."
                 : _list.Addresses == AddressState.Hidden ? " Addresses are hidden: see below." : ""));
@@ -254,7 +254,7 @@ internal sealed partial class ExplainText
         foreach (WindowAccount account in _list.Windows)
         {
             Title(account.Window.Name == "vmalloc" ? "What the gaps are" : $"Gaps of the {account.Window.Name} window");
-            ColumnTable kinds = new(("gaps", Side.Right), ("bytes", Side.Right), ("kind", Side.Left), ("what it is", Side.Left));
+            ColumnTable kinds = new(("gaps", Side.Right), ("bytes", Side.Right), ("kind", Side.Left), ("what it is", Side.Left)) { WrapsLast = true };
             for (int kind = 0; kind < GapKinds.Count; kind++)
             {
                 if (account.CountByGapKind[kind] > 0)
