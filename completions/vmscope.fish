@@ -27,7 +27,7 @@ complete -c vmscope -n '__vmscope_at explain' -l sample -x -a 'arm arm64 server 
 complete -c vmscope -n '__vmscope_at explain' -l json -d 'Print JSON (docs/json.md)'
 complete -c vmscope -n '__vmscope_at explain' -l csv -d 'Print the table chosen by --by as CSV'
 complete -c vmscope -n '__vmscope_at explain' -l all -d 'List every owner and every gap, not only the largest'
-complete -c vmscope -n '__vmscope_at explain' -l by -x -a 'caller gap kind module node' -d 'Sum by caller, module, kind or node, or list the gaps'
+complete -c vmscope -n '__vmscope_at explain' -l by -x -a 'caller gap kind module node' -d 'Sum by caller, module, kind or node; gap lists the gaps'
 complete -c vmscope -n '__vmscope_at explain' -l sort -x -a 'areas bytes name pages' -d 'Order by bytes, areas, pages or name'
 complete -c vmscope -n '__vmscope_at explain' -l area -r -d 'Explain one address: its area, page, guard page or hole, and the neighbours'
 complete -c vmscope -n '__vmscope_at explain' -l ascii -d 'Draw with plain ASCII characters'

@@ -21,7 +21,7 @@ internal static class ExplainCommand
         Option<bool> json = new("--json") { Description = "Print JSON (docs/json.md)" };
         Option<bool> csv = new("--csv") { Description = "Print the table chosen by --by as CSV" };
         Option<bool> all = new("--all") { Description = "List every owner and every gap, not only the largest" };
-        Option<string> by = new("--by") { Description = "Sum by caller, module, kind or node, or list the gaps", HelpName = "what", DefaultValueFactory = _ => "caller" };
+        Option<string> by = new("--by") { Description = "Sum by caller, module, kind or node; gap lists the gaps", HelpName = "what", DefaultValueFactory = _ => "caller" };
         by.AcceptOnlyFromAmong("caller", "module", "kind", "node", "gap");
         Option<string> sort = new("--sort") { Description = "Order by bytes, areas, pages or name", HelpName = "key", DefaultValueFactory = _ => "bytes" };
         sort.AcceptOnlyFromAmong("bytes", "areas", "pages", "name");

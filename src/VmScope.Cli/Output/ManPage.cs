@@ -65,7 +65,8 @@ internal static class ManPage
         }
 
         text.Append('\n').Append(Plain(parameter.Description));
-        if (parameter.Values.Length > 0)
+        // Most descriptions name the values in a sentence already.
+        if (!parameter.Values.All(value => parameter.Description.Contains(value, StringComparison.Ordinal)))
         {
             text.Append(" (").Append(Plain(string.Join(", ", parameter.Values))).Append(')');
         }
