@@ -1,5 +1,6 @@
 using VmScope.Kernels;
 using VmScope.Layout;
+using VmScope.Proc;
 using VmScope.Sources;
 
 namespace VmScope.Analysis;
@@ -40,6 +41,9 @@ public sealed record ExplainFacts
     /// <summary>The modules line of the boot log's layout block, its end exclusive; null when not printed.</summary>
     public (ulong Start, ulong EndExclusive)? BootLogModules { get; init; }
 
+    /// <summary>The other lines of that block that name a window, their ends exclusive; empty when not printed.</summary>
+    public IReadOnlyList<(string Label, ulong Start, ulong EndExclusive)> BootLogRegions { get; init; } = [];
+
     /// <summary>Processors the kernel can ever have; null when nobody said.</summary>
     public int? PossibleCpus { get; init; }
 
@@ -71,13 +75,31 @@ public sealed record ExplainFacts
             PossibleCpus = bundle.Cpus.PossibleCount,
             BootLogVmalloc = Printed(bundle, "vmalloc"),
             BootLogModules = Printed(bundle, "modules"),
+            BootLogRegions = PrintedRegions(bundle),
             PercpuUnitBytes = bundle.Dmesg?.Percpu?.UnitBytes,
         };
         return facts with { Predicted = facts.BootLogVmalloc is null ? Predict(bundle) : null };
     }
 
     private static (ulong Start, ulong EndExclusive)? Printed(EvidenceBundle bundle, string label) =>
-        bundle.Dmesg?.LayoutOf(label) is { Start: { } start, End: { } end } && end > start
+        Range(bundle.Dmesg?.LayoutOf(label));
+
+    private static List<(string Label, ulong Start, ulong EndExclusive)> PrintedRegions(EvidenceBundle bundle)
+    {
+        List<(string Label, ulong Start, ulong EndExclusive)> regions = [];
+        foreach (LayoutLine line in bundle.Dmesg?.Layout ?? [])
+        {
+            if (OtherWindows.Known(line.Label) is not null && Range(line) is { } range)
+            {
+                regions.Add((line.Label, range.Start, range.EndExclusive));
+            }
+        }
+
+        return regions;
+    }
+
+    private static (ulong Start, ulong EndExclusive)? Range(LayoutLine? line) =>
+        line is { Start: { } start, End: { } end } && end > start
             // An odd address is a last byte, as x86-64 gives it.
             ? (start.Value, (end.Value & 1) != 0 ? unchecked(end.Value + 1) : end.Value)
             : null;

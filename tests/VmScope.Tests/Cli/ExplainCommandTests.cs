@@ -241,4 +241,31 @@ public class ExplainCommandTests
 
     private static ulong Address(JsonElement element) =>
         ulong.Parse(element.GetString().AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
+
+    /// <summary>Windows that no list accounts for: printed, computed, a constant, or seen in the rows.</summary>
+    [Theory]
+    [InlineData("tty", "fixmap 0xffffffffff000000 0xffffffffff7ff000 assumed", "percpu 0xffffe8ffffc00000 0xffffe8ffffe00000 derived")]
+    [InlineData("arm", "fixmap 0xffc80000 0xfff00000 assumed", "pkmap 0xbfe00000 0xc0000000 assumed", "modules 0xbf000000 0xbfe00000 assumed",
+        "percpu 0xff7ee000 0xff800000 derived", "vectors 0xffff0000 0xffff2000 assumed")]
+    [InlineData("small", "pkmap 0xfec00000 0xff000000 assumed", "cpu-entry-area 0xff400000 0xff961000 assumed")]
+    public void Other_windows_say_where_their_bounds_come_from(string sample, params string[] expected)
+    {
+        using JsonDocument json = JsonDocument.Parse(CliRun.Of("explain", "--sample", sample, "--json").OutText);
+        string[] windows = [.. json.RootElement.GetProperty("otherWindows").EnumerateArray().Select(window =>
+            $"{window.GetProperty("name").GetString()} {window.GetProperty("start").GetString()} {window.GetProperty("end").GetString()} {window.GetProperty("sureness").GetString()}")];
+        Assert.All(expected, window => Assert.Contains(window, windows));
+        Assert.All(json.RootElement.GetProperty("otherWindows").EnumerateArray(), window => Assert.NotEmpty(window.GetProperty("source").GetString()!));
+    }
+
+    [Fact]
+    public void A_printed_block_gives_the_other_windows()
+    {
+        using TemporaryFolder folder = new();
+        folder.Write("dmesg", "Kernel virtual memory layout:\n  * 0xfffcf000..0xfffff000  : fixmap\n  * 0xff800000..0xffc00000  : highmem PTEs\n" +
+            "  * 0xf1000000..0xf5110000  : vmalloc & ioremap\n");
+        folder.Write("vmallocinfo", "0xf1000000-0xf1002000    8192 foo+0x1/0x2 pages=1 vmalloc\n");
+        CliRun run = CliRun.Of("explain", folder.Root);
+        Assert.Contains("vmalloc  0xf1000000 – 0xf5110000", run.OutText, StringComparison.Ordinal);
+        Assert.Contains("  0xff800000  0xffc00000    4 MiB  printed  pkmap: kmap() of high memory\n", run.OutText, StringComparison.Ordinal);
+    }
 }

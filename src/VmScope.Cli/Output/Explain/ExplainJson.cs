@@ -277,6 +277,27 @@ internal static class ExplainJson
         json.WriteNumber("areas", list.OutsideAreas);
         json.WriteNumber("bytes", list.OutsideBytes);
         json.WriteEndObject();
+        WriteOtherWindows(text, list);
+    }
+
+    private static void WriteOtherWindows(JsonText text, ListExplanation list)
+    {
+        Utf8JsonWriter json = text.Json;
+        json.WriteStartArray("otherWindows");
+        foreach (OtherWindow other in OtherWindows.Of(list))
+        {
+            json.WriteStartObject();
+            json.WriteString("name", other.Window.Name);
+            text.Address("start", other.Window.Start);
+            text.End("end", other.Window.EndExclusive);
+            json.WriteNumber("bytes", other.Window.Bytes);
+            json.WriteString("source", other.Window.Source);
+            json.WriteString("sureness", AddressWindow.Word(other.Window.Sureness));
+            json.WriteString("meaning", other.Meaning);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
     }
 
     private static void WriteChains(Utf8JsonWriter json, ListExplanation list)

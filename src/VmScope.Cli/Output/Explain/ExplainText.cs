@@ -55,6 +55,7 @@ internal sealed partial class ExplainText
         {
             Owners();
             Gaps();
+            OtherWindowTable();
             Reading();
         }
 
