@@ -14,18 +14,18 @@ internal sealed partial class ExplainText
         }
 
         Title("Other windows");
-        bool isNarrow = _width < NarrowColumns;
+        // Two long addresses leave no room for words below this.
+        bool isNarrow = _width < NarrowColumns + (2 * (_list.Hex(0).Length - "0x00000000".Length));
         ColumnTable table = isNarrow
-            ? new(("start", Side.Left), ("size", Side.Right), ("window", Side.Left))
+            ? new(("start", Side.Left), ("size", Side.Right), ("window", Side.Left)) { WrapsLast = true }
             : new(("start", Side.Left), ("end", Side.Left), ("size", Side.Right), ("bounds", Side.Left), ("window", Side.Left)) { WrapsLast = true };
         foreach (OtherWindow other in others)
         {
             AddressWindow window = other.Window;
             string start = _list.Hex(window.Start);
             string size = SizeText.Short(window.Bytes);
-            table.Add(isNarrow
-                ? [start, size, window.Name]
-                : [start, _list.Hex(window.EndExclusive), size, AddressWindow.Word(window.Sureness), $"{window.Name}: {other.Meaning}"]);
+            string words = $"{window.Name}: {other.Meaning}";
+            table.Add(isNarrow ? [start, size, words] : [start, _list.Hex(window.EndExclusive), size, AddressWindow.Word(window.Sureness), words]);
         }
 
         table.Write(_out, _width, "  ");
