@@ -170,12 +170,17 @@ public sealed class EvidenceBundle
         return Kind switch
         {
             EvidenceKind.LiveMachine when name == EvidenceNames.VmallocInfo =>
-                "/proc/vmallocinfo does not exist here: the kernel is older than 2.6.28, has no MMU, or /proc is not mounted",
+                "/proc/vmallocinfo does not exist here: the kernel is older than 2.6.26, has no MMU, or /proc is not mounted",
             EvidenceKind.LiveMachine => $"this machine offers no {name}",
-            EvidenceKind.SingleFile or EvidenceKind.StandardInput => $"{Name} is no {name}",
+            EvidenceKind.SingleFile or EvidenceKind.StandardInput => LooksLike() is { } kind
+                ? $"{Name} is no {name}: it reads like {kind}"
+                : $"{Name} is no {name}",
             _ => $"{Name} holds no {name} (looked for {name}, {name}.txt, proc/{name}, with and without .gz)",
         };
     }
+
+    private string? LooksLike() =>
+        EvidenceNames.ProcFiles.Concat([EvidenceNames.Dmesg, EvidenceNames.Config, EvidenceNames.Trace, EvidenceNames.Uname]).FirstOrDefault(Has);
 
     private sealed record ModuleList(ImmutableArray<LoadedModule> Items);
 }

@@ -186,4 +186,14 @@ public class OddInputCommandTests
         Assert.Contains("freed, but blocked until the next purge; the kernel purges before it gives up", string.Join(' ', words), StringComparison.Ordinal);
         Assert.All(text.Split('\n'), line => Assert.True(line.Length <= 80, line));
     }
+
+    [Fact]
+    public void An_empty_list_is_called_empty()
+    {
+        using TemporaryFolder folder = new();
+        folder.Write("vmallocinfo", "");
+        CliRun run = CliRun.Of("explain", folder.Root);
+        Assert.Contains("The list is empty.", run.OutText, StringComparison.Ordinal);
+        Assert.DoesNotContain("Who owns it", run.OutText, StringComparison.Ordinal);
+    }
 }

@@ -34,6 +34,12 @@ internal sealed partial class ExplainText
     internal void Write()
     {
         Header();
+        if (_list.Rows == 0)
+        {
+            Block("", "The list is empty. That of a running kernel never is: most likely the file was copied without permission to read it.");
+            return;
+        }
+
         if (_settings.Address is { } address)
         {
             Address(address);
