@@ -115,7 +115,15 @@ internal static class Cli
 
     private static int Fail(Terminal terminal, string message, int exitCode)
     {
-        terminal.Out.Flush();
+        try
+        {
+            terminal.Out.Flush();
+        }
+        catch (IOException)
+        {
+            // What went wrong first is the thing to say.
+        }
+
         terminal.Error.WriteLine($"vmscope: {SafeText.Lines(message)}");
         return exitCode;
     }

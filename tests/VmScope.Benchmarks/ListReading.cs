@@ -45,7 +45,7 @@ internal static class ListReading
         double explain = Best(() =>
         {
             using SafeFileHandle file = File.OpenHandle(path);
-            return (ulong)ListExplanation.ReadFile(file, path, ExplainOptions.Default).Rows;
+            return (ulong)ListExplanation.ReadFile(file, path, new ExplainOptions { KeepAreas = false, BarCells = 96 }).Rows;
         }, out _);
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"read, all fields checked, steady state: {read:F1} ms, {bytes / read / 1e6:F2} GB/s (checksum {checksum:x})"));

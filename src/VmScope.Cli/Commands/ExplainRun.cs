@@ -14,6 +14,8 @@ internal static class ExplainRun
         ExplainOptions options = new()
         {
             KeepAllGaps = settings.Json || settings.Draw is not null || settings.By == Grouping.Gap || settings.All,
+            KeepAreas = settings.Draw is not null,
+            BarCells = settings.Json || settings.Csv ? 0 : ExplainText.BarCells(terminal),
             Address = settings.Address,
         };
         ListExplanation list = ReadPlainFile(settings, options) ?? Read(Open(settings.Evidence, settings.Sample, terminal), options);

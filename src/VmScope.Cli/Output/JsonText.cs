@@ -27,6 +27,13 @@ internal sealed class JsonText : IDisposable
     /// <summary>Writes an exclusive end: 0 stands for the top of the 64-bit space.</summary>
     internal void End(string name, ulong end) => Json.WriteString(name, end == 0 ? "0x10000000000000000" : AddressText.Hex(end));
 
+    /// <summary>Writes an element of a long array as one line: JSON as it is, in UTF-8.</summary>
+    internal void Line(ReadOnlySpan<byte> json)
+    {
+        Json.WriteRawValue(json, skipInputValidation: true);
+        FlushSome();
+    }
+
     /// <summary>Writes an array of texts.</summary>
     internal void Texts(string name, IEnumerable<string> texts)
     {

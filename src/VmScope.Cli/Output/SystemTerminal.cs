@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text;
-using VmScope.Sources;
 
 namespace VmScope.Cli.Output;
 
@@ -10,10 +9,10 @@ internal sealed class SystemTerminal : Terminal, IDisposable
     private const int BufferBytes = 32 * 1024;
     private StreamWriter? _out;
     private StreamWriter? _error;
-    private GuardedStream? _outStream;
+    private StandardStream? _outStream;
 
     internal override TextWriter Out => _out ??= new StreamWriter(
-        _outStream = new GuardedStream(Console.OpenStandardOutput()), new UTF8Encoding(false), BufferBytes);
+        _outStream = new StandardStream(StandardStream.Output), new UTF8Encoding(false), BufferBytes);
 
     internal override Stream OutBytes
     {
@@ -25,7 +24,7 @@ internal sealed class SystemTerminal : Terminal, IDisposable
     }
 
     internal override TextWriter Error => _error ??= new StreamWriter(
-        Console.OpenStandardError(), new UTF8Encoding(false), 1024)
+        new StandardStream(StandardStream.Error), new UTF8Encoding(false), 1024)
     { AutoFlush = true };
 
     internal override Stream In => Console.OpenStandardInput();
@@ -46,11 +45,11 @@ internal sealed class SystemTerminal : Terminal, IDisposable
         }
     }
 
-    internal override bool OutIsTerminal => !Console.IsOutputRedirected;
+    internal override bool OutIsTerminal => StandardStream.IsTerminal(StandardStream.Output);
 
-    internal override bool ErrorIsTerminal => !Console.IsErrorRedirected;
+    internal override bool ErrorIsTerminal => StandardStream.IsTerminal(StandardStream.Error);
 
-    internal override bool OutputIsGone => _outStream?.IsGone ?? false;
+    internal override bool OutputIsGone => _outStream is { HasFailed: true, Problem: null };
 
     internal override int Width
     {
@@ -80,77 +79,9 @@ internal sealed class SystemTerminal : Terminal, IDisposable
         {
             _out?.Dispose();
         }
-        catch (IOException) when (OutputIsGone)
+        catch (IOException) when (_outStream is { HasFailed: true })
         {
-            // The reader left before the last buffer: as for any filter, not an error.
-        }
-
-        _error?.Dispose();
-    }
-
-    /// <summary>Remembers that a write failed, so that a closed pipe is told from an unreadable input.</summary>
-    private sealed class GuardedStream(Stream inner) : Stream
-    {
-        // EPIPE and EIO: the reader, or the terminal, has gone away.
-        private const int BrokenPipe = 32;
-        private const int InputOutputError = 5;
-        private bool _failed;
-
-        internal bool IsGone { get; private set; }
-
-        public override bool CanRead => false;
-
-        public override bool CanSeek => false;
-
-        public override bool CanWrite => true;
-
-        public override long Length => throw new NotSupportedException();
-
-        public override long Position
-        {
-            get => throw new NotSupportedException();
-            set => throw new NotSupportedException();
-        }
-
-        public override void Flush()
-        {
-            if (!IsGone && !_failed)
-            {
-                inner.Flush();
-            }
-        }
-
-        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
-
-        public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
-
-        public override void Write(ReadOnlySpan<byte> buffer)
-        {
-            if (IsGone || _failed)
-            {
-                return;
-            }
-
-            try
-            {
-                inner.Write(buffer);
-            }
-            catch (IOException error) when (error.HResult is BrokenPipe or InputOutputError)
-            {
-                IsGone = true;
-                throw;
-            }
-            catch (Exception error) when (error is IOException or UnauthorizedAccessException)
-            {
-                // A full disk, or no standard output at all: what was asked for is not there.
-                _failed = true;
-                throw new IOException(
-                    $"standard output: {(error is IOException ? FileProblem.Text(error) : "closed, or not for writing")}", error);
-            }
+            // The reader left before the last buffer: as for any filter, not an error. Anything else was told when the command ended.
         }
     }
 }

@@ -39,7 +39,7 @@ internal sealed class WindowBar
     private static readonly int[] Colors = [39, 208, 141, 71, 220, 244];
     private const string Letters = "vimpru";
 
-    /// <summary>The kind of cell that each sum of a block belongs to: by <see cref="ListedKind"/>, per-CPU chunks last.</summary>
+    /// <summary>The kind of cell that each sum belongs to: by <see cref="ListedKind"/>, per-CPU chunks last.</summary>
     private static readonly BarKind[] KindOfSum =
     [
         BarKind.Vmalloc, BarKind.Ioremap, BarKind.Vmap, BarKind.Vmap, BarKind.Vmap, BarKind.MapRam, BarKind.Unpurged, BarKind.Vmalloc,
@@ -50,84 +50,17 @@ internal sealed class WindowBar
     private readonly int _cells;
     private readonly ulong _length;
 
-    /// <param name="list">The list.</param>
-    /// <param name="account">The window; the bar begins where it begins.</param>
-    /// <param name="length">How many bytes are shown; 1 or more.</param>
-    /// <param name="cells">Over how many cells; 1 or more.</param>
-    internal WindowBar(ListExplanation list, WindowAccount account, ulong length, int cells)
+    /// <param name="cells">The cells, by kinds of areas.</param>
+    internal WindowBar(BarCells cells)
     {
-        (_cells, _length) = (cells, length);
-        _bytes = new ulong[cells * KindCount];
-        Fill(list, account);
-    }
-
-    private void Fill(ListExplanation list, WindowAccount account)
-    {
-        // Areas come in address order, so the cell only ever moves on; most lie inside one, and most blocks of areas too.
-        int cell = 0;
-        ulong cellEnd = CellStart(1);
-        int block = 0;
-        int index = account.FirstIndex;
-        while (index < account.EndIndex)
+        (_cells, _length) = (cells.Cells, cells.LengthBytes);
+        _bytes = new ulong[_cells * KindCount];
+        for (int cell = 0; cell < _cells; cell++)
         {
-            ulong from = list.Areas[index].Start - account.Window.Start;
-            if (from >= _length)
-            {
-                return;
-            }
-
-            while (from >= cellEnd)
-            {
-                cellEnd = CellStart(++cell + 1);
-            }
-
-            ReadOnlySpan<ulong> sums = account.Blocks.EndingBy(block, cellEnd, out int next);
+            ReadOnlySpan<ulong> sums = cells[cell];
             for (int sum = 0; sum < sums.Length; sum++)
             {
                 _bytes[(cell * KindCount) + (int)KindOfSum[sum]] += sums[sum];
-            }
-
-            if (sums.IsEmpty)
-            {
-                next = Math.Min(account.EndIndex, index - (index % AreaBlocks.BlockAreas) + AreaBlocks.BlockAreas);
-                FillOneByOne(list, account, index, next, cell);
-            }
-
-            index = next;
-            block++;
-        }
-    }
-
-    private void FillOneByOne(ListExplanation list, WindowAccount account, int index, int end, int cell)
-    {
-        ulong cellEnd = CellStart(cell + 1);
-        for (; index < end; index++)
-        {
-            ref readonly AreaSlot area = ref list.Areas[index];
-            ulong from = area.Start - account.Window.Start;
-            if (from >= _length)
-            {
-                return;
-            }
-
-            ulong to = from + Math.Min(area.SizeBytes, _length - from);
-            int kind = (int)KindOfSum[AreaBlocks.SumOf(ListedKinds.Of(area.Flags), list.IsPercpu(area.Caller))];
-            while (from >= cellEnd)
-            {
-                cellEnd = CellStart(++cell + 1);
-            }
-
-            if (to <= cellEnd)
-            {
-                _bytes[(cell * KindCount) + kind] += to - from;
-                continue;
-            }
-
-            for (int at = cell; from < to; at++)
-            {
-                ulong stop = Math.Min(to, CellStart(at + 1));
-                _bytes[(at * KindCount) + kind] += stop - from;
-                from = stop;
             }
         }
     }
@@ -209,14 +142,6 @@ internal sealed class WindowBar
         return share > 0.75 ? '█' : share > 0.5 ? '▓' : share > 0.25 ? '▒' : '░';
     }
 
-    /// <summary>The first offset that falls into a cell.</summary>
-    private ulong CellStart(int cell)
-    {
-        // length * cell / cells, rounded up, without its product: that may not fit.
-        (ulong whole, ulong rest) = Math.DivRem(_length, (ulong)_cells);
-        return (whole * (uint)cell) + (((rest * (uint)cell) + (uint)_cells - 1) / (uint)_cells);
-    }
-
     /// <summary>The kind that takes most of a cell, -1 for an empty one, and how much of it all kinds take.</summary>
     private int Dominant(int cell, out double share)
     {
@@ -233,7 +158,9 @@ internal sealed class WindowBar
             }
         }
 
-        share = sum / Math.Max(1, _length / (double)_cells);
+        // By hand: the library's Max of two doubles is compiled for wider vectors at every start.
+        double cellBytes = _length / (double)_cells;
+        share = sum / (cellBytes < 1 ? 1 : cellBytes);
         return best;
     }
 }

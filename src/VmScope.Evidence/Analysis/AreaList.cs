@@ -28,8 +28,9 @@ public sealed class AreaList
 {
     private const int ChunkShift = 15;
     private const int ChunkMask = (1 << ChunkShift) - 1;
+    private const int FirstChunk = 256;
     private AreaSlot[][] _chunks = new AreaSlot[8][];
-    private AreaSlot[] _current = [];
+    private AreaSlot[]? _current;
     private int _count;
 
     /// <summary>Areas from this place on lie so many places further on, where another list was joined.</summary>
@@ -40,6 +41,9 @@ public sealed class AreaList
 
     /// <summary>How many areas.</summary>
     public int Count => _count;
+
+    /// <summary>Whether the areas were added in address order.</summary>
+    internal bool IsInOrder => _isSorted;
 
     /// <summary>The area at a place in the list; in address order after <see cref="Sort"/>.</summary>
     public ref readonly AreaSlot this[int index]
@@ -65,6 +69,12 @@ public sealed class AreaList
     /// <param name="ids">The owners' numbers here, by their numbers there.</param>
     internal void Append(AreaList later, ReadOnlySpan<int> ids)
     {
+        if (later._count == 0)
+        {
+            _isSorted &= later._isSorted;
+            return;
+        }
+
         if (_seam != int.MaxValue || later._seam != int.MaxValue)
         {
             throw new InvalidOperationException("a list is joined once");
@@ -82,22 +92,31 @@ public sealed class AreaList
             }
         }
 
-        _isSorted &= later._isSorted && (later._count == 0 || _count == 0 || later[0].Start >= _lastStart);
+        _isSorted &= later._isSorted && (_count == 0 || later[0].Start >= _lastStart);
         (_seam, _gap) = (_count, (chunks << ChunkShift) - _count);
         _count += later._count;
         _lastStart = later._lastStart;
-        _current = [];
+        _current = null;
+    }
+
+    /// <summary>Takes all areas out again, where they are only passed on; no more than a few were added.</summary>
+    /// <returns>The areas, until the next is added.</returns>
+    internal ReadOnlySpan<AreaSlot> Drain()
+    {
+        int count = _count;
+        _count = 0;
+        return _current.AsSpan(0, count);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal void Add(ulong start, ulong end, int caller, AreaFlags flags)
     {
-        if ((_count & ChunkMask) >= _current.Length || (_count & ChunkMask) == 0)
+        if ((_count & ChunkMask) == 0 || (_count & ChunkMask) >= _current!.Length)
         {
             MakeRoom();
         }
 
-        ref AreaSlot slot = ref _current[_count & ChunkMask];
+        ref AreaSlot slot = ref _current![_count & ChunkMask];
         slot.Start = start;
         slot.End = end;
         slot.Caller = caller;
@@ -126,7 +145,8 @@ public sealed class AreaList
             }
 
             // The first chunk grows: a list of sixty rows should not cost the memory of thirty thousand.
-            _chunks[chunk] = chunk == 0 ? new AreaSlot[256] : GC.AllocateUninitializedArray<AreaSlot>(ChunkMask + 1);
+            _chunks[chunk] = chunk > 0 ? GC.AllocateUninitializedArray<AreaSlot>(ChunkMask + 1)
+                : _chunks[0] ?? new AreaSlot[FirstChunk];
         }
         else
         {

@@ -57,17 +57,18 @@ internal static partial class FindingRules
             }
         }
 
+        string compared = rows.Total > rows.Count ? $" Only the first {Grouped((ulong)rows.Count)} of {Grouped((ulong)rows.Total)} mappings were compared." : "";
         if (sameOwner > 0)
         {
             findings.Add(new Finding("duplicate-mapping", Severity.Warning,
                 $"{Count(sameOwner, "area maps", "areas map")} a physical range that the same function has mapped already ({Text(sameOwnerBytes)} of addresses more than needed). "
-                + "A driver that maps on every start and never unmaps looks like this: a leak suspect. Compare two lists taken some time apart.", suspects));
+                + $"A driver that maps on every start and never unmaps looks like this: a leak suspect. Compare two lists taken some time apart.{compared}", suspects));
         }
 
         if (otherOwner > 0)
         {
             findings.Add(new Finding("shared-mapping", Severity.Info,
-                $"{Count(otherOwner, "area maps", "areas map")} a physical range that another function maps too. Usually harmless: firmware tables and timers have more than one reader.", shared));
+                $"{Count(otherOwner, "area maps", "areas map")} a physical range that another function maps too. Usually harmless: firmware tables and timers have more than one reader.{compared}", shared));
         }
     }
 
@@ -90,32 +91,12 @@ internal static partial class FindingRules
     [MethodImpl(HotPath.Compiled)]
     private static void EqualAreas(ListExplanation list, List<Finding> findings)
     {
-        long[] counts = new long[list.Totals.OwnerCount];
-        bool any = false;
-        for (int id = 1; id < counts.Length; id++)
-        {
-            any |= list.Totals.Owner(id).Votes >= EqualAreasMin;
-        }
-
-        if (!any || list.Addresses != AddressState.Real)
+        if (list.Addresses != AddressState.Real)
         {
             return;
         }
 
-        for (int i = 0; i < list.Areas.Count;)
-        {
-            ReadOnlySpan<AreaSlot> run = list.Areas.From(i);
-            foreach (ref readonly AreaSlot area in run)
-            {
-                if (area.SizeBytes == list.Totals.Owner(area.Caller).MajorityBytes && (area.Flags & AreaFlags.Unpurged) == AreaFlags.None)
-                {
-                    counts[area.Caller]++;
-                }
-            }
-
-            i += run.Length;
-        }
-
+        long[] counts = CountEqual(list);
         foreach (OwnerRow owner in list.Owners)
         {
             if (owner.Id == 0 || counts[owner.Id] < EqualAreasMin || list.Totals.Owner(owner.Id).Votes < EqualAreasMin)
@@ -139,6 +120,28 @@ internal static partial class FindingRules
                     $"{what}, and nothing is known that would need so many. If the number grows from list to list, this owner does not free what it allocates.", []));
             }
         }
+    }
+
+    /// <summary>How many areas have the size most areas of their owner may have, by owner, for the owners that matter.</summary>
+    private static long[] CountEqual(ListExplanation list)
+    {
+        EqualCount counts = new(list.Totals);
+        bool isOpen = false;
+        for (int id = 1; id < list.Totals.OwnerCount; id++)
+        {
+            ref readonly OwnerTotals owner = ref list.Totals.Owner(id);
+            if (owner.Votes >= EqualAreasMin)
+            {
+                isOpen |= !counts.TrySettle(id);
+            }
+        }
+
+        if (isOpen)
+        {
+            list.Count(counts);
+        }
+
+        return counts.ByOwner;
     }
 
     private static int HashSize(int count)

@@ -1,5 +1,6 @@
 using System.Globalization;
 using VmScope.Kernels;
+using VmScope.Vmalloc;
 
 namespace VmScope.Analysis;
 
@@ -57,9 +58,10 @@ internal static partial class FindingRules
             + "(a process with CAP_SYSLOG), or boot with no_hash_pointers (5.12 and later).";
         if (list.Addresses == AddressState.Hashed && list.Chains is { } chains)
         {
+            string some = list.Totals.OddRows.Total > chains.Rows ? $" of the first {Grouped((ulong)chains.Rows)}" : "";
             findings.Add(new Finding("addresses-hashed", Severity.Notice,
                 $"The addresses are hashes: end minus start is not the size in {list.Totals.OddCount} of {list.Rows} rows. Sizes, owners, "
-                + $"pages and nodes are real. Equal addresses hash equally, so {chains.TouchingRows} areas are known to touch the next one: "
+                + $"pages and nodes are real. Equal addresses hash equally, so {chains.TouchingRows} areas{some} are known to touch the next one: "
                 + $"{chains.Chains} chains, the longest of {chains.LongestAreas} areas and {Text(chains.LongestBytes)}. Where they lie, how large the "
                 + "holes between them are, what the largest hole is and whether areas overlap cannot be known from this list. " + how, []));
         }
@@ -151,37 +153,21 @@ internal static partial class FindingRules
 
     private static void PercpuChunks(ListExplanation list, List<Finding> findings)
     {
-        long chunks = 0;
-        ulong bytes = 0;
-        ulong chunkBytes = 0;
-        bool mixed = false;
-        List<string> rows = [];
-        int from = list.Addresses == AddressState.Real && list.HasPercpu ? 0 : list.Areas.Count;
-        for (int i = from; i < list.Areas.Count; i++)
-        {
-            ref readonly AreaSlot area = ref list.Areas[i];
-            if (!list.IsPercpu(area.Caller))
-            {
-                continue;
-            }
-
-            mixed |= chunkBytes != 0 && chunkBytes != area.SizeBytes;
-            chunkBytes = chunkBytes == 0 ? area.SizeBytes : chunkBytes;
-            chunks++;
-            bytes += area.SizeBytes;
-            if (rows.Count < AreasShown)
-            {
-                rows.Add(list.Describe(area));
-            }
-        }
-
-        if (chunks == 0)
+        PercpuAreas percpu = list.Totals.Percpu;
+        if (percpu.Count == 0 || list.Addresses != AddressState.Real)
         {
             return;
         }
 
+        ulong chunkBytes = percpu.Lowest[0].SizeBytes;
+        List<string> rows = [];
+        foreach (ref readonly VmallocRow row in percpu.Lowest)
+        {
+            rows.Add(list.Describe(row));
+        }
+
         string arithmetic = "";
-        if (!mixed && list.Facts.PossibleCpus is > 0 and int cpus)
+        if (!percpu.AreMixed && list.Facts.PossibleCpus is > 0 and int cpus)
         {
             ulong each = chunkBytes / (ulong)cpus;
             arithmetic = chunkBytes % (ulong)cpus == 0 || list.Facts.PercpuUnitBytes is > 0
@@ -192,7 +178,7 @@ internal static partial class FindingRules
         }
 
         findings.Add(new Finding("percpu-chunks", Severity.Info,
-            $"{Count(chunks, "area", "areas")} of per-CPU chunks ({Text(bytes)}), placed from the top of the window downwards, without guard pages; "
+            $"{Count(percpu.Count, "area", "areas")} of per-CPU chunks ({Text(percpu.Bytes)}), placed from the top of the window downwards, without guard pages; "
             + "pages come as they are used, so this is address space rather than memory." + arithmetic, rows));
     }
 
@@ -237,11 +223,11 @@ internal static partial class FindingRules
 
     private static void Outside(ListExplanation list, List<Finding> findings)
     {
-        if (list.OutsideAreas > 0)
+        if (list.Outside.Count > 0)
         {
             findings.Add(new Finding("outside-windows", Severity.Info,
-                $"{Count(list.OutsideAreas, "area lies", "areas lie")} outside the windows known here ({Text(list.OutsideBytes)}), from {list.Hex(list.FirstOutside.Start)} on: modules, BPF code, or mappings "
-                + "fixed at boot.", [list.Describe(list.FirstOutside)]));
+                $"{Count(list.Outside.Count, "area lies", "areas lie")} outside the windows known here ({Text(list.Outside.Bytes)}), from {list.Hex(list.Outside.First.Start)} on: modules, BPF code, or mappings "
+                + "fixed at boot.", [list.Describe(list.Outside.First)]));
         }
     }
 

@@ -15,6 +15,14 @@ public sealed record ExplainOptions
     /// <summary>Whether to keep every gap.</summary>
     public bool KeepAllGaps { get; init; }
 
+    /// <summary>
+    /// Whether <see cref="ListExplanation.Areas"/> is wanted. Without it a long list in a file of its own takes no memory for its rows.
+    /// </summary>
+    public bool KeepAreas { get; init; } = true;
+
+    /// <summary>How many cells the bar of a window has; 0 for no bar.</summary>
+    public int BarCells { get; init; }
+
     /// <summary>An address to explain; null for none.</summary>
     public ulong? Address { get; init; }
 }
@@ -22,42 +30,42 @@ public sealed record ExplainOptions
 /// <summary>A list of vmalloc areas explained: owners, windows, gaps, findings.</summary>
 public sealed class ListExplanation
 {
-    /// <summary>The alignment of per-CPU chunks on x86-64: arch/x86/kernel/setup_percpu.c, PMD_SIZE.</summary>
-    private const ulong PercpuAtomBytes = 2 * Size.MiB;
-
     private readonly ListTotals _totals;
     private readonly AreaTotals[] _kinds;
     private readonly AreaTotals[] _nodes;
     private readonly AddressWatch? _watch;
+    private readonly Action<VmallocRowSink>? _readAgain;
+    private readonly WindowPlan _plan;
 
-    private ListExplanation(ExplainFacts facts, string file, TextTable texts, DiagnosticList diagnostics, ListTotals totals, AddressWatch? watch, bool keepAllGaps)
+    internal ListExplanation(ListReading reading, ExplainFacts facts, ExplainOptions options, string source)
     {
-        (Facts, File, Texts, Diagnostics, _totals, _watch) = (facts, file, texts, diagnostics, totals, watch);
-        PageBytes = totals.PageBytes == 0 ? 4096 : totals.PageBytes;
+        ListTotals totals = reading.Totals;
+        (Facts, File, Source, Texts, Diagnostics) = (facts, reading.File, source, reading.Texts, reading.Diagnostics);
+        (_totals, _watch, _readAgain) = (totals, reading.Watch, reading.ReadAgain);
+        PageBytes = totals.PageBytes == 0 ? ListTotals.UsualPageBytes : totals.PageBytes;
         (Live, _kinds, _nodes) = (totals.Live, totals.SumByKind(), totals.SumByNode());
         Addresses = State(totals);
-        Owners = CollectOwners(texts, totals);
+        Owners = CollectOwners(Texts, totals);
         totals.Areas.Sort();
-        WindowFinder finder = new(facts, totals.Areas, totals.AddressDigits);
-        Architecture = finder.Architecture;
-        ArchitectureWasTold = finder.ArchitectureWasTold;
+        _plan = reading.Outline?.Plan ?? new WindowPlan(facts, totals.Areas, totals.AddressDigits, PageBytes, options);
         if (Addresses != AddressState.Real)
         {
             Chains = Addresses == AddressState.Hashed ? new HashChains(totals.OddRows) : null;
-            Windows = [];
+            (Windows, Outside) = ([], new OutsideAreas());
+        }
+        else if (totals.Walk is { } walk)
+        {
+            (Windows, Outside) = (walk.Accounts, walk.Outside);
         }
         else
         {
-            AlignmentRule rule = new(texts, PageBytes, facts.Kernel?.Version, Architecture, facts.Config.IsSet("X86_PAE") == true);
-            PlacementEra? era = facts.Kernel is { } kernel ? VmallocTimelines.Era.At(kernel.Version) : null;
-            Windows = [];
-            foreach (AddressWindow window in finder.Find())
+            Windows = _plan.NewAccounts(Texts, totals);
+            foreach (WindowAccount account in Windows)
             {
-                bool isTop = Windows.Count == 0 && totals.HasPercpu && Architecture == Architecture.X64;
-                Windows.Add(new WindowAccount(window, totals, rule, PageBytes, era, keepAllGaps, isTop ? PercpuAtomBytes : 0));
+                account.TakeAll(totals.Areas, _plan.TopAlignBytes(account.Window, totals));
             }
 
-            CountOutside();
+            Outside = FindOutside();
         }
 
         Findings = FindingRules.All(this);
@@ -70,7 +78,7 @@ public sealed class ListExplanation
     public string File { get; }
 
     /// <summary>What to call the evidence.</summary>
-    public string Source { get; private init; } = "";
+    public string Source { get; }
 
     /// <summary>Owners and unknown words by number.</summary>
     public TextTable Texts { get; }
@@ -79,10 +87,10 @@ public sealed class ListExplanation
     public DiagnosticList Diagnostics { get; }
 
     /// <summary>The architecture, as told or as the addresses show it.</summary>
-    public Architecture Architecture { get; }
+    public Architecture Architecture => _plan.Architecture;
 
     /// <summary>Whether the architecture was told.</summary>
-    public bool ArchitectureWasTold { get; }
+    public bool ArchitectureWasTold => _plan.ArchitectureWasTold;
 
     /// <summary>Bytes of a page.</summary>
     public ulong PageBytes { get; }
@@ -114,14 +122,8 @@ public sealed class ListExplanation
     /// <summary>The vmalloc window; null when the addresses are not real or there is no row.</summary>
     public WindowAccount? Vmalloc => Windows.Count > 0 ? Windows[0] : null;
 
-    /// <summary>Live areas outside every window.</summary>
-    public long OutsideAreas { get; private set; }
-
-    /// <summary>Bytes of live areas outside every window.</summary>
-    public ulong OutsideBytes { get; private set; }
-
-    /// <summary>The first of the areas outside every window.</summary>
-    public AreaSlot FirstOutside { get; private set; }
+    /// <summary>The live areas outside every window.</summary>
+    public OutsideAreas Outside { get; }
 
     /// <summary>Which hashed areas touch; null when addresses are real or hidden.</summary>
     public HashChains? Chains { get; }
@@ -130,7 +132,8 @@ public sealed class ListExplanation
     public IReadOnlyList<Finding> Findings { get; }
 
     /// <summary>Every area with a real address, by address.</summary>
-    public AreaList Areas => _totals.Areas;
+    /// <exception cref="InvalidOperationException">The list was read without <see cref="ExplainOptions.KeepAreas"/>.</exception>
+    public AreaList Areas => _totals.Walk is null ? _totals.Areas : throw new InvalidOperationException("the areas were not kept");
 
     internal ListTotals Totals => _totals;
 
@@ -138,7 +141,7 @@ public sealed class ListExplanation
     public AddressAnswer? AtAddress => _watch is null || Addresses != AddressState.Real ? null : _watch.Answer(this);
 
     /// <summary>Reads and explains a list.</summary>
-    /// <param name="stream">The list's bytes, not compressed; read once from front to back.</param>
+    /// <param name="stream">The list's bytes, not compressed, from its position on; read to the end, a long file of its own perhaps twice.</param>
     /// <param name="file">Its name.</param>
     /// <param name="facts">What else is known.</param>
     /// <param name="options">What to keep.</param>
@@ -146,38 +149,25 @@ public sealed class ListExplanation
     /// <exception cref="EvidenceException">No line of it is a row.</exception>
     public static ListExplanation Read(Stream stream, string file, ExplainFacts facts, ExplainOptions options, string? source = null)
     {
-        TextTable texts = new();
-        DiagnosticList diagnostics = new();
-        ListTotals totals = new(texts, facts.PageBytes);
-        AddressWatch? watch = options.Address is { } address ? new AddressWatch(address, texts) : null;
-        VmallocRowSink sink = watch is null ? totals : new TwoSinks(totals, watch);
-        long lines = VmallocInfoReader.Read(stream, file, texts, diagnostics, sink);
-        if (totals.Rows == 0 && diagnostics.Count > 0)
-        {
-            throw new EvidenceException($"{file}: none of its {lines} lines is a row of /proc/vmallocinfo");
-        }
-
-        return new ListExplanation(facts, file, texts, diagnostics, totals, watch, options.KeepAllGaps) { Source = source ?? file };
+        ListReading? reading = stream is FileStream { CanSeek: true, Position: 0 } plain ? LongList.Read(plain.SafeFileHandle, file, facts, options) : null;
+        return new ListExplanation(reading ?? ListReading.Of(stream, file, facts, options), facts, options, source ?? file);
     }
 
-    /// <summary>Reads and explains a list in a file of its own; a long one with two processors, each a half.</summary>
+    /// <summary>Reads and explains a list that comes alone, in a file of its own.</summary>
     /// <param name="file">The file; stays open.</param>
     /// <param name="name">What to call it.</param>
     /// <param name="options">What to keep.</param>
     /// <exception cref="EvidenceException">No line of it is a row.</exception>
     public static ListExplanation ReadFile(SafeFileHandle file, string name, ExplainOptions options)
     {
-        long middle = options.Address is null && Environment.ProcessorCount > 1 ? ListHalves.FindMiddle(file) : 0;
-        if (middle == 0 || ListHalves.Read(file, middle, name) is not { } halves)
+        ListReading? reading = LongList.Read(file, name, ExplainFacts.None, options);
+        if (reading is null)
         {
             using FilePart whole = new(file, 0, long.MaxValue);
-            return Read(whole, name, ExplainFacts.None, options);
+            reading = ListReading.Of(whole, name, ExplainFacts.None, options);
         }
 
-        return new ListExplanation(ExplainFacts.None, name, halves.Texts, halves.Diagnostics, halves.Totals, watch: null, options.KeepAllGaps)
-        {
-            Source = name,
-        };
+        return new ListExplanation(reading, ExplainFacts.None, options, name);
     }
 
     /// <summary>An area as the list would print its beginning: range, size, owner.</summary>
@@ -261,29 +251,55 @@ public sealed class ListExplanation
         }
     }
 
-    private void CountOutside()
+    /// <summary>The account of a window that is none of <see cref="Windows"/>.</summary>
+    /// <exception cref="InvalidOperationException">The list was read without <see cref="ExplainOptions.KeepAreas"/>.</exception>
+    internal WindowAccount AccountOf(AddressWindow window)
     {
+        WindowAccount account = new(window, _totals, _plan.NewRules(Texts));
+        account.TakeAll(Areas, topAlignBytes: 0);
+        return account;
+    }
+
+    /// <summary>Has every area counted.</summary>
+    internal void Count(EqualCount counts)
+    {
+        if (_readAgain is not null)
+        {
+            _readAgain(counts);
+            return;
+        }
+
+        for (int i = 0; i < Areas.Count;)
+        {
+            ReadOnlySpan<AreaSlot> run = Areas.From(i);
+            foreach (ref readonly AreaSlot area in run)
+            {
+                counts.Note(area.Caller, area.SizeBytes, area.Flags);
+            }
+
+            i += run.Length;
+        }
+    }
+
+    private OutsideAreas FindOutside()
+    {
+        OutsideAreas outside = new();
         int inWindows = 0;
         foreach (WindowAccount account in Windows)
         {
             inWindows += account.EndIndex - account.FirstIndex;
         }
 
-        if (inWindows == Areas.Count)
-        {
-            return;
-        }
-
-        for (int i = 0; i < Areas.Count; i++)
+        for (int i = 0; inWindows != Areas.Count && i < Areas.Count; i++)
         {
             ref readonly AreaSlot area = ref Areas[i];
-            if ((area.Flags & AreaFlags.Unpurged) == AreaFlags.None && !IsInWindow(area.Start))
+            if (!IsInWindow(area.Start))
             {
-                FirstOutside = OutsideAreas == 0 ? area : FirstOutside;
-                OutsideAreas++;
-                OutsideBytes += area.SizeBytes;
+                outside.Note(area);
             }
         }
+
+        return outside;
     }
 
     private bool IsInWindow(ulong address)
@@ -304,14 +320,5 @@ public sealed class ListExplanation
         internal static readonly ByName Instance = new();
 
         public int Compare(OwnerRow? x, OwnerRow? y) => string.CompareOrdinal(x!.FullName, y!.FullName);
-    }
-
-    private sealed class TwoSinks(VmallocRowSink first, VmallocRowSink second) : VmallocRowSink
-    {
-        public override void Add(ReadOnlySpan<VmallocRow> rows, ReadOnlySpan<NodePages> nodes)
-        {
-            first.Add(rows, nodes);
-            second.Add(rows, nodes);
-        }
     }
 }

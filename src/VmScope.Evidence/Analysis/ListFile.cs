@@ -15,7 +15,8 @@ public static class ListFile
         SafeFileHandle? file = null;
         try
         {
-            if (!File.Exists(path))
+            // Asked without opening: a pipe that was opened and closed again has lost its writer.
+            if (!File.Exists(path) || new FileInfo(path).Length == 0)
             {
                 return null;
             }

@@ -14,6 +14,9 @@ internal sealed class ListTotals : VmallocRowSink
     /// <summary>SEGMENT_ALIGN of arm64, arch/arm64/include/asm/memory.h.</summary>
     private const ulong ImageSegmentAlign = 64 * Size.KiB;
 
+    /// <summary>Bytes of a page where no row tells.</summary>
+    internal const ulong UsualPageBytes = 4096;
+
     private readonly TextTable _texts;
     private OwnerTotals[] _owners = new OwnerTotals[64];
     private int _ownerCount;
@@ -42,11 +45,17 @@ internal sealed class ListTotals : VmallocRowSink
     /// <summary>Places of the rows with real addresses.</summary>
     internal AreaList Areas { get; } = new();
 
+    /// <summary>Where areas go that are not to be kept; null to keep them in <see cref="Areas"/>.</summary>
+    internal WindowWalk? Walk { get; set; }
+
+    /// <summary>The areas of per-CPU chunks.</summary>
+    internal PercpuAreas Percpu { get; } = new();
+
     /// <summary>Rows whose addresses are not as far apart as their size, or hidden.</summary>
-    internal RowList OddRows { get; } = new();
+    internal RowList OddRows { get; } = new(keptMax: 262_144);
 
     /// <summary>Rows that map a physical range.</summary>
-    internal RowList PhysicalRows { get; } = new();
+    internal RowList PhysicalRows { get; } = new(keptMax: 32_768);
 
     /// <summary>Rows with words nobody knows, the first of them, by the words.</summary>
     internal Dictionary<int, long> UnknownWords { get; } = [];
@@ -61,7 +70,7 @@ internal sealed class ListTotals : VmallocRowSink
     internal long RepeatedRows { get; private set; }
 
     /// <summary>The first repeated rows.</summary>
-    internal RowList Repeated { get; } = new();
+    internal RowList Repeated { get; } = new(keptMax: 64);
 
     /// <summary>Whether some owner is the allocator of per-CPU chunks.</summary>
     internal bool HasPercpu { get; private set; }
@@ -127,7 +136,8 @@ internal sealed class ListTotals : VmallocRowSink
     {
         if (PageBytes == 0)
         {
-            ReadPageSize(rows);
+            ulong? told = PageBytesOf(rows);
+            (PageBytes, PageSizeWasRead) = (told ?? UsualPageBytes, told is not null);
         }
 
         // Whatever a row changes is local as far as can be: a million rows come this way.
@@ -144,6 +154,7 @@ internal sealed class ListTotals : VmallocRowSink
             {
                 repeated++;
                 Repeated.Add(row);
+                AddNodes(nodes.Slice(row.FirstNode, row.NodeCount), -1);
                 continue;
             }
 
@@ -165,6 +176,7 @@ internal sealed class ListTotals : VmallocRowSink
             if (kind == ListedKind.Unpurged)
             {
                 Sum(ref _strays[(int)kind], row, guard);
+                AddNodes(nodes.Slice(row.FirstNode, row.NodeCount), -1);
                 continue;
             }
 
@@ -175,9 +187,9 @@ internal sealed class ListTotals : VmallocRowSink
 
             Sum(ref owner.Totals, row, guard);
             owner.Note(size, flags);
-            if (row.NodeCount > 0)
+            if (owner.IsPercpu)
             {
-                AddNodes(nodes.Slice(row.FirstNode, row.NodeCount));
+                Percpu.Note(row);
             }
 
             if ((row.Phys | (uint)row.UnknownWords) != 0)
@@ -186,6 +198,8 @@ internal sealed class ListTotals : VmallocRowSink
             }
         }
 
+        // Those of all rows in one go: how many a row has is what a processor cannot guess.
+        AddNodes(nodes, 1);
         Rows += rows.Length - repeated;
         RepeatedRows += repeated;
         AddressDigits = digits;
@@ -193,6 +207,8 @@ internal sealed class ListTotals : VmallocRowSink
         {
             _previous = rows[^1];
         }
+
+        Walk?.Take(areas.Drain());
     }
 
     /// <summary>Takes note of an owner's first kind, or of a row of another kind than that.</summary>
@@ -225,7 +241,8 @@ internal sealed class ListTotals : VmallocRowSink
     /// <summary>Adds everything another reading of a later part of the same file has summed.</summary>
     /// <param name="later">The sums of the part behind this one.</param>
     /// <param name="lines">Lines of this part: what the later one's line numbers lack.</param>
-    internal void Append(ListTotals later, long lines)
+    /// <returns>The numbers of owners and words here, by their numbers there.</returns>
+    internal int[] Append(ListTotals later, long lines)
     {
         int[] ids = new int[later._texts.Count];
         for (int id = 1; id < ids.Length; id++)
@@ -272,6 +289,8 @@ internal sealed class ListTotals : VmallocRowSink
         OddCount += later.OddCount;
         RepeatedRows += later.RepeatedRows;
         AddressDigits = Math.Max(AddressDigits, later.AddressDigits);
+        Percpu.Append(later.Percpu, ids);
+        return ids;
     }
 
     private void Append(ref OwnerTotals owner, in OwnerTotals later)
@@ -344,7 +363,8 @@ internal sealed class ListTotals : VmallocRowSink
         return none ? 0 : pageBytes;
     }
 
-    private static bool IsRepeat(in VmallocRow row, in VmallocRow before) =>
+    /// <summary>Whether a row says once more what the row before it says.</summary>
+    internal static bool IsRepeat(in VmallocRow row, in VmallocRow before) =>
         row.End == before.End && row.SizeBytes == before.SizeBytes && row.Caller == before.Caller
         && row.Flags == before.Flags && row.Pages == before.Pages && row.Phys == before.Phys
         && !row.Has(AreaFlags.AddressHidden);
@@ -360,8 +380,11 @@ internal sealed class ListTotals : VmallocRowSink
         OddRows.Add(row);
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void AddNodes(ReadOnlySpan<NodePages> nodes)
+    /// <summary>Adds the pages of areas to the sums of their nodes, or takes them off again.</summary>
+    /// <param name="nodes">The counts.</param>
+    /// <param name="sign">1 or -1.</param>
+    [MethodImpl(HotPath.Compiled)]
+    private void AddNodes(ReadOnlySpan<NodePages> nodes, long sign)
     {
         foreach (NodePages count in nodes)
         {
@@ -371,8 +394,8 @@ internal sealed class ListTotals : VmallocRowSink
             }
 
             ref AreaTotals node = ref _nodes[count.Node];
-            node.Areas = unchecked(node.Areas + 1);
-            node.Pages = unchecked(node.Pages + count.Pages);
+            node.Areas = unchecked(node.Areas + sign);
+            node.Pages = unchecked(node.Pages + (count.Pages * (ulong)sign));
         }
     }
 
@@ -405,19 +428,19 @@ internal sealed class ListTotals : VmallocRowSink
         _ownerCount = upTo + 1;
     }
 
-    private void ReadPageSize(ReadOnlySpan<VmallocRow> rows)
+    /// <summary>Bytes of a page as rows show it that name their pages; null when none does.</summary>
+    internal static ulong? PageBytesOf(ReadOnlySpan<VmallocRow> rows)
     {
-        PageBytes = 4096;
         foreach (ref readonly VmallocRow row in rows)
         {
             ulong pages = row.Pages + 1UL;
             bool tells = row.Has(AreaFlags.HasPages) && row.SizeBytes % pages == 0;
             if (tells && row.SizeBytes / pages is 4096 or 16384 or 65536 or 8192)
             {
-                PageBytes = row.SizeBytes / pages;
-                PageSizeWasRead = true;
-                return;
+                return row.SizeBytes / pages;
             }
         }
+
+        return null;
     }
 }

@@ -18,9 +18,6 @@ public static class OtherWindows
     private const ulong X64FixmapBottom = 0xffffffff_ff000000;
     private const ulong X64FixmapTop = 0xffffffff_ff7ff000;
 
-    /// <summary>Longer lists are not searched for chunks: a generated list has none worth a window.</summary>
-    private const int AreasSearched = 200_000;
-
     /// <summary>The name and meaning of a printed or predicted region; null for one that is no such window.</summary>
     internal static (string Name, string Meaning)? Known(string label) => label switch
     {
@@ -105,28 +102,18 @@ public static class OtherWindows
     /// <summary>Where per-CPU chunks lie: from the top of the vmalloc window downwards.</summary>
     private static void AddChunks(ListExplanation list, List<OtherWindow> found)
     {
-        if (!list.HasPercpu || list.Areas.Count > AreasSearched)
+        AddressWindow vmalloc = list.Vmalloc!.Window;
+        PercpuAreas chunks = list.Totals.Percpu;
+        if (chunks.Count == 0)
         {
             return;
         }
 
-        ulong start = ulong.MaxValue;
-        ulong last = 0;
-        AddressWindow vmalloc = list.Vmalloc!.Window;
-        for (int i = 0; i < list.Areas.Count; i++)
-        {
-            ref readonly AreaSlot area = ref list.Areas[i];
-            if (vmalloc.Contains(area.Start) && list.IsPercpu(area.Caller))
-            {
-                start = Math.Min(start, area.Start);
-                last = Math.Max(last, unchecked(area.End - 1));
-            }
-        }
-
-        if (start <= last && last - start < ulong.MaxValue)
+        ulong start = chunks.Lowest[0].Start;
+        if (vmalloc.Contains(start) && vmalloc.Contains(chunks.Last))
         {
             found.Add(new OtherWindow(
-                new AddressWindow("percpu", start, last - start + 1, "the lowest and the highest chunk of the list", Sureness.Derived),
+                new AddressWindow("percpu", start, chunks.Last - start + 1, "the lowest and the highest chunk of the list", Sureness.Derived),
                 "chunks, in the vmalloc window"));
         }
     }

@@ -74,8 +74,14 @@ internal struct OwnerTotals
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void Vote(ulong sizeBytes)
     {
-        // No branches: whether two areas have one size is what a processor cannot guess.
-        MajorityBytes = Votes == 0 ? sizeBytes : MajorityBytes;
-        Votes = unchecked(Votes + (sizeBytes == MajorityBytes ? 1 : -1));
+        // No branches, and written so that the compiler makes none: whether two areas have one size is what a processor
+        // cannot guess. A borrow out of votes - 1 says that there are none, one out of 0 - difference that there is one.
+        unchecked
+        {
+            ulong hasNone = (ulong)((Votes - 1) >> 63);
+            MajorityBytes ^= (MajorityBytes ^ sizeBytes) & hasNone;
+            ulong difference = MajorityBytes ^ sizeBytes;
+            Votes += 1 + (2 * ((long)(difference | (0 - difference)) >> 63));
+        }
     }
 }

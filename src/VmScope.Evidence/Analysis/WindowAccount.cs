@@ -20,11 +20,13 @@ public sealed class WindowAccount
     private const int OverlapsMax = 64;
     private const int LargestKept = 12;
 
-    private readonly AreaList _areas;
+    /// <summary>Areas taken at once: a bar's cell usually holds all of them.</summary>
+    private const int RunAreas = 256;
+
     private readonly AlignmentRule _rule;
     private readonly ulong _gapPageBytes;
     private readonly ulong _pageBytes;
-    private readonly ulong _topAlignBytes;
+    private ulong _topAlignBytes;
     private readonly ulong[] _bytesByGapKind = new ulong[GapKinds.Count];
     private readonly long[] _countByGapKind = new long[GapKinds.Count];
     private readonly ulong[] _bytesByKind = new ulong[ListedKinds.Count];
@@ -43,27 +45,24 @@ public sealed class WindowAccount
     private Gap _largestHoleAfterPurge;
     private ulong _cursor;
     private ulong _liveEnd;
-    private int _highest = -1;
+
+    /// <summary>The live area that reaches highest so far.</summary>
+    private AreaSlot _highest;
     private bool _afterArea;
-    private Gap[] _all = [];
+
+    /// <summary>The offset behind the area this account was begun behind; 0 when it was begun at the window's start.</summary>
+    private ulong _seam;
+    private Gap[]? _all;
     private int _allCount;
 
     /// <param name="window">The window.</param>
-    /// <param name="totals">The list; its areas in address order.</param>
-    /// <param name="rule">What explains a hole.</param>
-    /// <param name="pageBytes">Bytes of a page.</param>
-    /// <param name="era">How the kernel places; null when unknown.</param>
-    /// <param name="keepAll">Whether to keep every gap, or only sums and the largest.</param>
-    /// <param name="topAlignBytes">
-    /// The alignment of per-CPU chunks where it makes the top of the window unusable for them; 0 elsewhere.
-    /// </param>
-    internal WindowAccount(
-        AddressWindow window, ListTotals totals, AlignmentRule rule, ulong pageBytes, PlacementEra? era, bool keepAll, ulong topAlignBytes = 0)
+    /// <param name="totals">The list's sums; an owner's are begun before its first area is taken.</param>
+    /// <param name="rules">By which rules gaps are explained, and what is kept.</param>
+    internal WindowAccount(AddressWindow window, ListTotals totals, AccountRules rules)
     {
-        (Window, _totals, _areas, _rule, _pageBytes, _topAlignBytes) = (window, totals, totals.Areas, rule, pageBytes, topAlignBytes);
-        _gapPageBytes = era is PlacementEra.BusyAreas or PlacementEra.HintedBusyAreasWithGap ? pageBytes : 0;
-        _keepAll = keepAll;
-        Walk();
+        (Window, _totals, _rule, _pageBytes, _keepAll) = (window, totals, rules.Alignment, rules.PageBytes, rules.KeepAllGaps);
+        _gapPageBytes = rules.Era is PlacementEra.BusyAreas or PlacementEra.HintedBusyAreasWithGap ? rules.PageBytes : 0;
+        Bar = rules.BarCells > 0 ? new BarCells(window.Bytes, rules.BarCells) : null;
     }
 
     /// <summary>The window.</summary>
@@ -120,44 +119,93 @@ public sealed class WindowAccount
     /// <summary>Holes whose size has this logarithm.</summary>
     public (long Count, ulong Bytes) HistogramAt(int log2) => (_histogramCount[log2], _histogramBytes[log2]);
 
-    /// <summary>Sums of the areas from <see cref="FirstIndex"/> on, block by block.</summary>
-    public AreaBlocks Blocks { get; } = new();
+    /// <summary>The window as a row of cells; null when none was asked for.</summary>
+    public BarCells? Bar { get; }
 
-    /// <summary>The index of the first area at or above the window's start.</summary>
+    /// <summary>The first <see cref="ZoomBytes"/> of the window as a row of cells; null without them, or when none was asked for.</summary>
+    public BarCells? Zoom { get; private set; }
+
+    /// <summary>
+    /// Bytes up to the largest hole, where most of the window is that hole and what is used would be a cell or two; otherwise 0.
+    /// </summary>
+    public ulong ZoomBytes => ZoomTo(Window, LargestHole);
+
+    /// <summary>The lowest area that begins inside the window; meaningful when there is one.</summary>
+    public AreaSlot FirstArea { get; private set; }
+
+    /// <summary>The index of the first area at or above the window's start, in a list that keeps its areas.</summary>
     public int FirstIndex { get; private set; }
 
-    /// <summary>The index behind the last area of the window.</summary>
+    /// <summary>The index behind the last area of the window, in a list that keeps its areas.</summary>
     public int EndIndex { get; private set; }
 
-    private void Walk()
+    /// <summary>Whether an area was taken, or the account begun behind one.</summary>
+    internal bool HasBegun => _seam > 0 || Areas + UnpurgedAreas > 0;
+
+    /// <summary>What <see cref="ZoomBytes"/> is for a largest hole.</summary>
+    internal static ulong ZoomTo(AddressWindow window, in Gap largest)
     {
-        int index = _areas.FirstAtOrAbove(Window.Start);
-        if (index > 0 && _areas[index - 1].End > Window.Start)
+        ulong below = largest.Bytes > window.Bytes / 2 ? largest.Start - window.Start : 0;
+        return below < window.Bytes / 4 ? below : 0;
+    }
+
+    /// <summary>Fills the <see cref="Zoom"/> along with everything else, where its length is known before.</summary>
+    internal void Expect(ulong zoomBytes) => Zoom = Bar is null || zoomBytes == 0 ? null : new BarCells(zoomBytes, Bar.Cells);
+
+    /// <summary>Begins behind an area that another account has taken, instead of at the window's start.</summary>
+    internal void BeginBehind(in AreaSlot below)
+    {
+        _seam = _cursor = _liveEnd = below.End - Window.Start;
+        (_highest, _afterArea) = (below, true);
+    }
+
+    /// <summary>Accounts for every area of a list in address order, and closes the account.</summary>
+    /// <param name="areas">The list.</param>
+    /// <param name="topAlignBytes">As <see cref="Close"/> takes it.</param>
+    internal void TakeAll(AreaList areas, ulong topAlignBytes)
+    {
+        int index = areas.FirstAtOrAbove(Window.Start);
+        if (index > 0 && areas[index - 1].End > Window.Start)
         {
             // Begins below and reaches in: a bound is wrong, and the bytes are not free.
-            _highest = index - 1;
-            _cursor = _liveEnd = Math.Min(_areas[_highest].End - Window.Start, Window.Bytes);
+            _highest = areas[index - 1];
+            _cursor = _liveEnd = Math.Min(_highest.End - Window.Start, Window.Bytes);
             CoveredBytes = _cursor;
-            _bytesByKind[(int)ListedKinds.Of(_areas[_highest].Flags)] += _cursor;
+            _bytesByKind[(int)ListedKinds.Of(_highest.Flags)] += _cursor;
+            _afterArea = true;
         }
 
-        _afterArea = _liveEnd > 0;
-        FirstIndex = index;
-        while (index < _areas.Count)
+        (FirstIndex, EndIndex) = (index, index);
+        while (EndIndex < areas.Count)
         {
-            ReadOnlySpan<AreaSlot> run = _areas.From(index);
-            run = run[..Math.Min(run.Length, AreaBlocks.BlockAreas - (index % AreaBlocks.BlockAreas))];
-            int taken = Take(run, index);
-            index += taken;
+            ReadOnlySpan<AreaSlot> run = areas.From(EndIndex);
+            run = run[..Math.Min(run.Length, RunAreas)];
+            int taken = Take(run);
+            EndIndex += taken;
             if (taken < run.Length)
             {
                 break;
             }
-
-            Blocks.Close(index, _cursor);
         }
 
-        EndIndex = index;
+        Close(topAlignBytes);
+        Expect(ZoomBytes);
+        for (int i = FirstIndex; Zoom is not null && i < EndIndex;)
+        {
+            ReadOnlySpan<AreaSlot> run = areas.From(i);
+            run = run[..Math.Min(run.Length, EndIndex - i)];
+            Zoom.Take(run, Window.Start, _totals);
+            i += run.Length;
+        }
+    }
+
+    /// <summary>Accounts for what is above the last area.</summary>
+    /// <param name="topAlignBytes">
+    /// The alignment of per-CPU chunks where it makes the top of the window unusable for them; 0 elsewhere.
+    /// </param>
+    internal void Close(ulong topAlignBytes)
+    {
+        _topAlignBytes = topAlignBytes;
         if (_cursor < Window.Bytes)
         {
             AreaSlot none = default;
@@ -172,10 +220,76 @@ public sealed class WindowAccount
         Check();
     }
 
+    /// <summary>Adds what an account of higher areas of the same window has taken.</summary>
+    /// <param name="later">That account, not closed.</param>
+    /// <param name="ids">The owners' numbers here, by their numbers there.</param>
+    /// <returns>False when it was not begun where this one has come to; then neither is of use.</returns>
+    internal bool TryAppend(WindowAccount later, ReadOnlySpan<int> ids)
+    {
+        if (!later.HasBegun)
+        {
+            return true;
+        }
+
+        if (_cursor != later._seam || _liveEnd != later._seam)
+        {
+            return false;
+        }
+
+        FirstArea = Areas + UnpurgedAreas > 0 ? FirstArea : Renumbered(later.FirstArea, ids);
+        Areas += later.Areas;
+        UnpurgedAreas += later.UnpurgedAreas;
+        Touching += later.Touching;
+        CoveredBytes += later.CoveredBytes;
+        FreeBytes += later.FreeBytes;
+        Holes += later.Holes;
+        Plus(_bytesByGapKind, later._bytesByGapKind);
+        Plus(_countByGapKind, later._countByGapKind);
+        Plus(_bytesByKind, later._bytesByKind);
+        Plus(_histogramBytes, later._histogramBytes);
+        Plus(_histogramCount, later._histogramCount);
+        foreach (Overlap overlap in later._overlaps)
+        {
+            Keep(new Overlap(Renumbered(overlap.Lower, ids), Renumbered(overlap.Upper, ids), overlap.Bytes));
+        }
+
+        OverlapCount += later.OverlapCount;
+        OverlapBytes = unchecked(OverlapBytes + later.OverlapBytes);
+        _largestHole = later._largestHole.Bytes > _largestHole.Bytes ? later._largestHole : _largestHole;
+        _largestHoleAfterPurge = later._largestHoleAfterPurge.Bytes > _largestHoleAfterPurge.Bytes ? later._largestHoleAfterPurge : _largestHoleAfterPurge;
+        foreach (Gap gap in _keepAll ? later.All : later.Largest)
+        {
+            Keep(gap);
+        }
+
+        Bar?.Add(later.Bar!);
+        Zoom?.Add(later.Zoom!);
+        (_cursor, _liveEnd, _afterArea, _highest) = (later._cursor, later._liveEnd, later._afterArea, Renumbered(later._highest, ids));
+        return true;
+    }
+
+    private static AreaSlot Renumbered(AreaSlot area, ReadOnlySpan<int> ids) => area with { Caller = ids[area.Caller] };
+
+    private static void Plus(ulong[] sums, ulong[] more)
+    {
+        for (int i = 0; i < sums.Length; i++)
+        {
+            sums[i] = unchecked(sums[i] + more[i]);
+        }
+    }
+
+    private static void Plus(long[] sums, long[] more)
+    {
+        for (int i = 0; i < sums.Length; i++)
+        {
+            sums[i] += more[i];
+        }
+    }
+
     /// <summary>Accounts for areas in address order as far as they begin inside the window.</summary>
     /// <returns>How many.</returns>
     [MethodImpl(HotPath.Compiled)]
-    private int Take(ReadOnlySpan<AreaSlot> run, int firstIndex)
+    internal int Take(ReadOnlySpan<AreaSlot> run)
     {
         unchecked
         {
@@ -187,7 +301,9 @@ public sealed class WindowAccount
             ulong covered = CoveredBytes;
             long touching = 0;
             int unpurgedAreas = 0;
-            Span<ulong> sums = Blocks.Open;
+            int highest = -1;
+            Span<ulong> sums = stackalloc ulong[BarCells.SumCount];
+            sums.Clear();
             bool hasPercpu = _totals.HasPercpu;
             int i = 0;
             for (; i < run.Length; i++)
@@ -201,7 +317,7 @@ public sealed class WindowAccount
 
                 ListedKind kind = ListedKinds.Of(area.Flags, _kindOf);
                 ulong end = Math.Min(area.End - origin - 1, length - 1) + 1;
-                sums[AreaBlocks.SumOf(kind, hasPercpu && _totals.Owner(area.Caller).IsPercpu)] += area.SizeBytes;
+                sums[BarCells.SumOf(kind, hasPercpu && _totals.Owner(area.Caller).IsPercpu)] += end - start;
                 if (start > cursor)
                 {
                     Hole(cursor, start, area);
@@ -224,7 +340,7 @@ public sealed class WindowAccount
                 touching += start == liveEnd && liveEnd > 0 ? 1 : 0;
                 if (start < liveEnd)
                 {
-                    NoteOverlap(_areas[_highest], area, Math.Min(liveEnd, end) - start);
+                    NoteOverlap(highest < 0 ? _highest : run[highest], area, Math.Min(liveEnd, end) - start);
                 }
 
                 ulong from = Math.Max(start, cursor);
@@ -242,8 +358,16 @@ public sealed class WindowAccount
                 }
 
                 liveEnd = end;
-                _highest = firstIndex + i;
+                highest = i;
                 _afterArea = true;
+            }
+
+            if (i > 0)
+            {
+                _highest = highest < 0 ? _highest : run[highest];
+                FirstArea = Areas + UnpurgedAreas == 0 ? run[0] : FirstArea;
+                Bar?.Take(run[..i], sums, cursor, origin, _totals);
+                Zoom?.Take(run[..i], sums, cursor, origin, _totals);
             }
 
             (_cursor, _liveEnd, CoveredBytes) = (cursor, liveEnd, covered);
@@ -299,6 +423,7 @@ public sealed class WindowAccount
     }
 
     /// <summary>Notes what a purge would leave free between two live areas, given as offsets.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void NoteReclaimed(ulong start, ulong end)
     {
         ulong from = start == 0 ? start : start + _gapPageBytes;
@@ -324,7 +449,7 @@ public sealed class WindowAccount
     {
         if (_keepAll)
         {
-            if (_allCount == _all.Length)
+            if (_all is null || _allCount == _all.Length)
             {
                 Array.Resize(ref _all, Math.Max(256, _allCount * 2));
             }
@@ -353,9 +478,14 @@ public sealed class WindowAccount
     {
         OverlapCount++;
         OverlapBytes += bytes;
+        Keep(new Overlap(lower, upper, bytes));
+    }
+
+    private void Keep(Overlap overlap)
+    {
         if (_overlaps.Count < OverlapsMax)
         {
-            _overlaps.Add(new Overlap(lower, upper, bytes));
+            _overlaps.Add(overlap);
         }
     }
 

@@ -10,7 +10,7 @@ namespace VmScope.Analysis;
 internal sealed class WindowFinder(ExplainFacts facts, AreaList areas, int addressDigits)
 {
     private const ulong X64ModulesEnd = 0xffffffff_ff000000;
-    private const ulong X64KernelMap = 0xffffffff_80000000;
+    internal const ulong X64KernelMap = 0xffffffff_80000000;
 
     private readonly Architecture _architecture = ArchitectureOf(facts, areas, addressDigits);
 

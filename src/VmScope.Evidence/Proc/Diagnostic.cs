@@ -7,7 +7,7 @@ namespace VmScope.Proc;
 /// <param name="Line">Line number, from 1; 0 when the whole file is meant.</param>
 /// <param name="Text">The line, cut at <see cref="DiagnosticList.TextLimit"/> characters; may hold anything, so print it through SafeText.</param>
 /// <param name="Reason">Why, in a few words.</param>
-public readonly record struct Diagnostic(string File, long Line, string Text, string Reason);
+public sealed record Diagnostic(string File, long Line, string Text, string Reason);
 
 /// <summary>Diagnostics of a run, bounded: the first ones are kept, all are counted.</summary>
 public sealed class DiagnosticList

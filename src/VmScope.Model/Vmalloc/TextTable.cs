@@ -20,18 +20,30 @@ public sealed class TextTable
 
     private const int ProbesMax = 32;
     private const int RecentBits = 11;
+    private const int RecentLine = 64;
+
+    /// <summary>The longest text the cache takes: what a line has room for beside length and number.</summary>
+    private const int RecentText = RecentLine - (2 * sizeof(int));
     private byte[] _bytes = new byte[64 * ShortBytes];
     private int _bytesUsed;
     private Entry[] _entries = new Entry[64];
     private int _count;
     private int[] _slots = new int[256];
     private string?[] _strings = new string?[64];
-    private readonly Recent[] _recent = new Recent[1 << RecentBits];
+
+    /// <summary>
+    /// A cache in front of the table, one place for each hash: a list names few owners, again and again. A place is one line of the
+    /// processor's cache: the text itself, its length, its number.
+    /// </summary>
+    private readonly byte[] _recent = new byte[(RecentLine << RecentBits) + RecentLine];
+    private readonly int _recentStart;
     private Dictionary<string, int>? _crowded;
 
     /// <summary>Makes a table that holds the empty text.</summary>
-    public TextTable()
+    public unsafe TextTable()
     {
+        // An array of this size is hardly ever moved; if it is, places straddle two lines, and nothing else changes.
+        _recentStart = (int)(-(nint)Unsafe.AsPointer(ref _recent[0]) & (RecentLine - 1));
         _entries[0] = default;
         _strings[0] = "";
         _count = 1;
@@ -100,17 +112,28 @@ public sealed class TextTable
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public int InternShort(ref byte text, int length)
     {
-        // A cache in front of the table, one place for each hash: a list names few owners, again and again.
-        ref Recent recent = ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(_recent), (nint)(Hash(ref text, length) >> (32 - RecentBits)));
-        return recent.Length == length && SameShort(ref text, ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(_bytes), recent.Offset), length)
-            ? recent.Id
+        ref byte recent = ref Recent(Hash(ref text, length));
+        return Unsafe.ReadUnaligned<int>(ref Unsafe.Add(ref recent, RecentText)) == length && SameShort(ref text, ref recent, length)
+            ? Unsafe.ReadUnaligned<int>(ref Unsafe.Add(ref recent, RecentText + sizeof(int)))
             : InternRecent(ref text, length);
     }
+
+    /// <summary>The place of a hash in the cache.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private ref byte Recent(uint hash) => ref Unsafe.Add(
+        ref MemoryMarshal.GetArrayDataReference(_recent), (nint)(uint)_recentStart + (nint)((hash >> (32 - RecentBits)) * RecentLine));
 
     private int InternRecent(ref byte text, int length)
     {
         int id = Intern(MemoryMarshal.CreateReadOnlySpan(ref text, length));
-        _recent[Hash(ref text, length) >> (32 - RecentBits)] = new Recent(_entries[id].Offset, length, id);
+        if (length <= RecentText)
+        {
+            ref byte recent = ref Recent(Hash(ref text, length));
+            Unsafe.CopyBlockUnaligned(ref recent, ref text, RecentText);
+            Unsafe.WriteUnaligned(ref Unsafe.Add(ref recent, RecentText), length);
+            Unsafe.WriteUnaligned(ref Unsafe.Add(ref recent, RecentText + sizeof(int)), id);
+        }
+
         return id;
     }
 
@@ -236,8 +259,6 @@ public sealed class TextTable
 
         _slots = slots;
     }
-
-    private readonly record struct Recent(int Offset, int Length, int Id);
 
     private readonly record struct Entry(int Offset, int Length, uint Hash);
 }

@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Text;
 using System.Text.Json;
 using VmScope.Analysis;
 using VmScope.Kernels;
@@ -9,6 +11,9 @@ namespace VmScope.Cli.Output.Explain;
 /// <summary>An explained list as JSON; the fields are documented in docs/json.md.</summary>
 internal static class ExplainJson
 {
+    /// <summary>More than the longest line of a gap: four numbers of at most 20 digits and the words around them.</summary>
+    private const int GapLineMax = 256;
+
     internal static void Write(ListExplanation list, TextWriter writer)
     {
         using JsonText text = new(writer);
@@ -165,24 +170,60 @@ internal static class ExplainJson
         json.WriteStartArray(name);
         if (account is not null)
         {
-            foreach (Gap gap in account.All)
+            // One line each, and put together by hand: a fragmented list has several hundred thousand.
+            Span<byte> line = stackalloc byte[GapLineMax];
+            foreach (ref readonly Gap gap in account.All)
             {
-                json.WriteStartObject();
-                text.Address("start", gap.Start);
-                text.End("end", gap.EndExclusive);
-                json.WriteNumber("bytes", gap.Bytes);
-                json.WriteString("kind", GapKinds.Name(gap.Kind));
-                if (gap.NextAlignBytes > 0)
-                {
-                    json.WriteNumber("alignBytes", gap.NextAlignBytes);
-                }
-
-                json.WriteEndObject();
-                text.FlushSome();
+                text.Line(line[..Format(gap, json.CurrentDepth, line)]);
             }
         }
 
         json.WriteEndArray();
+    }
+
+    private static int Format(in Gap gap, int depth, Span<byte> line)
+    {
+        // The writer puts nothing but a comma in front of what is given to it as text.
+        line[0] = (byte)'\n';
+        int at = 1 + (2 * depth);
+        line[1..at].Fill((byte)' ');
+        Put("{ \"start\": \"0x"u8, line, ref at);
+        Put(gap.Start, "x", line, ref at);
+        Put("\", \"end\": \"0x"u8, line, ref at);
+        if (gap.EndExclusive == 0)
+        {
+            Put("10000000000000000"u8, line, ref at);
+        }
+        else
+        {
+            Put(gap.EndExclusive, "x", line, ref at);
+        }
+
+        Put("\", \"bytes\": "u8, line, ref at);
+        Put(gap.Bytes, default, line, ref at);
+        Put(", \"kind\": \""u8, line, ref at);
+        at += Encoding.UTF8.GetBytes(GapKinds.Name(gap.Kind), line[at..]);
+        Put("\""u8, line, ref at);
+        if (gap.NextAlignBytes > 0)
+        {
+            Put(", \"alignBytes\": "u8, line, ref at);
+            Put(gap.NextAlignBytes, default, line, ref at);
+        }
+
+        Put(" }"u8, line, ref at);
+        return at;
+    }
+
+    private static void Put(ReadOnlySpan<byte> text, Span<byte> line, ref int at)
+    {
+        text.CopyTo(line[at..]);
+        at += text.Length;
+    }
+
+    private static void Put(ulong value, ReadOnlySpan<char> format, Span<byte> line, ref int at)
+    {
+        value.TryFormat(line[at..], out int length, format, CultureInfo.InvariantCulture);
+        at += length;
     }
 
     private static void WriteRoom(JsonText text, WindowAccount? account)
@@ -274,8 +315,8 @@ internal static class ExplainJson
     {
         Utf8JsonWriter json = text.Json;
         json.WriteStartObject("outsideWindows");
-        json.WriteNumber("areas", list.OutsideAreas);
-        json.WriteNumber("bytes", list.OutsideBytes);
+        json.WriteNumber("areas", list.Outside.Count);
+        json.WriteNumber("bytes", list.Outside.Bytes);
         json.WriteEndObject();
         WriteOtherWindows(text, list);
     }

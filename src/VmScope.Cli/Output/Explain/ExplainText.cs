@@ -24,10 +24,15 @@ internal sealed partial class ExplainText
     internal ExplainText(ListExplanation list, ExplainSettings settings, Terminal terminal)
     {
         (_list, _settings, _out) = (list, settings, terminal.Out);
-        _width = Math.Clamp(terminal.Width, 40, 160);
+        _width = WidthOf(terminal);
         _paint = new Paint(ColorChoice.Resolve(settings.Color, terminal));
         _ascii = settings.Ascii;
     }
+
+    /// <summary>How many cells a window's bar has on a terminal.</summary>
+    internal static int BarCells(Terminal terminal) => WidthOf(terminal) - 4;
+
+    private static int WidthOf(Terminal terminal) => Math.Clamp(terminal.Width, 40, 160);
 
     private string Dash => _ascii ? "-" : "–";
 
@@ -108,21 +113,26 @@ internal sealed partial class ExplainText
         Block("  ", $"{SizeText.Short(account.CoveredBytes)} used ({share}), {SizeText.Short(account.FreeBytes)} free in {SizeText.Grouped((ulong)account.Holes)} {(account.Holes == 1 ? "hole" : "holes")}, the largest "
             + (account.LargestHole.Bytes == 0 ? "none" : $"{SizeText.Short(account.LargestHole.Bytes)} at {_list.Hex(account.LargestHole.Start)}{Fragmentation(account)}"));
         Block("  ", $"bounds {AddressWindow.Word(window.Sureness)}: {window.Source}", dim: true);
-        int cells = _width - 4;
-        WindowBar whole = new(_list, account, window.Bytes, cells);
-        _out.WriteLine("  " + whole.Draw(_paint, _ascii));
-        ulong zoomBytes = account.LargestHole.Bytes == 0 ? 0 : account.LargestHole.Start - window.Start;
-        if (account.LargestHole.Bytes > window.Bytes / 2 && zoomBytes > 0 && zoomBytes < window.Bytes / 4)
+        if (account.Bar is null)
         {
-            WindowBar zoom = new(_list, account, zoomBytes, cells);
+            return;
+        }
+
+        WindowBar whole = new(account.Bar);
+        ulong cells = (ulong)account.Bar.Cells;
+        _out.WriteLine("  " + whole.Draw(_paint, _ascii));
+        if (account.Zoom is not null)
+        {
+            WindowBar zoom = new(account.Zoom);
+            ulong zoomBytes = account.Zoom.LengthBytes;
             _out.WriteLine("  " + zoom.Draw(_paint, _ascii));
-            Block("  ", $"above: the whole window, {SizeText.Short(window.Bytes / (ulong)cells)} a cell; below it: the {SizeText.Short(zoomBytes)} up to the largest hole, {SizeText.Short(Math.Max(1, zoomBytes / (ulong)cells))} a cell", dim: true);
+            Block("  ", $"above: the whole window, {SizeText.Short(window.Bytes / cells)} a cell; below it: the {SizeText.Short(zoomBytes)} up to the largest hole, {SizeText.Short(Math.Max(1, zoomBytes / cells))} a cell", dim: true);
             _out.WriteLine("  " + WindowBar.Legend(_paint, _ascii, whole, zoom));
             Block("  ", WindowBar.LegendNote(_paint, _ascii), dim: true);
         }
         else
         {
-            Block("  ", $"to scale, {SizeText.Short(Math.Max(1, window.Bytes / (ulong)cells))} a cell", dim: true);
+            Block("  ", $"to scale, {SizeText.Short(Math.Max(1, window.Bytes / cells))} a cell", dim: true);
             _out.WriteLine("  " + WindowBar.Legend(_paint, _ascii, whole));
             Block("  ", WindowBar.LegendNote(_paint, _ascii), dim: true);
         }
@@ -141,11 +151,11 @@ internal sealed partial class ExplainText
 
     private void Outside()
     {
-        if (_list.OutsideAreas > 0)
+        if (_list.Outside.Count > 0)
         {
             _out.WriteLine();
             Block("", string.Create(CultureInfo.InvariantCulture,
-                $"{_list.OutsideAreas:N0} {(_list.OutsideAreas == 1 ? "area" : "areas")} ({SizeText.Short(_list.OutsideBytes)}) outside these windows, from {_list.Hex(_list.FirstOutside.Start)} on."));
+                $"{_list.Outside.Count:N0} {(_list.Outside.Count == 1 ? "area" : "areas")} ({SizeText.Short(_list.Outside.Bytes)}) outside these windows, from {_list.Hex(_list.Outside.First.Start)} on."));
         }
     }
 
@@ -389,9 +399,9 @@ internal sealed partial class ExplainText
         if (_list.Addresses == AddressState.Real && _list.Vmalloc is { } account)
         {
             Step($"vmscope fit 1M{evidence}", "would one more mebibyte find room?");
-            if (account.Areas > 0 && account.FirstIndex < _list.Areas.Count)
+            if (account.Areas > 0)
             {
-                Step($"vmscope explain{evidence} --area {_list.Hex(_list.Areas[account.FirstIndex].Start)}", "what is at an address, and beside it");
+                Step($"vmscope explain{evidence} --area {_list.Hex(account.FirstArea.Start)}", "what is at an address, and beside it");
             }
         }
 

@@ -339,11 +339,9 @@ public sealed class Doctor
         };
     }
 
-    private WindowAccount Measured(ListExplanation list, AddressWindow window) =>
+    private static WindowAccount Measured(ListExplanation list, AddressWindow window) =>
         list.Windows.Find(account => account.Window.Start == window.Start && account.Window.Bytes == window.Bytes)
-        ?? new WindowAccount(window, list.Totals,
-            new AlignmentRule(list.Texts, list.PageBytes, _bundle.Kernel?.Version, list.Architecture, _bundle.Config.IsSet("X86_PAE") == true),
-            list.PageBytes, _bundle.Kernel is { } kernel ? VmallocTimelines.Era.At(kernel.Version) : null, keepAll: true);
+        ?? list.AccountOf(window);
 
     private AddressWindow? WindowBounds(FailedRequest main)
     {
