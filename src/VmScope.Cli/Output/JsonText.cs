@@ -15,7 +15,7 @@ internal sealed class JsonText : IDisposable
     internal JsonText(TextWriter writer)
     {
         _writer = writer;
-        Json = new Utf8JsonWriter(_buffer, new JsonWriterOptions { Indented = true, NewLine = "\n" });
+        Json = new Utf8JsonWriter(_buffer, new JsonWriterOptions { Indented = true, NewLine = "\n", Encoder = PlainJsonEncoder.Instance });
     }
 
     /// <summary>The writer proper.</summary>

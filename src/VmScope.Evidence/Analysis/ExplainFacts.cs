@@ -5,6 +5,12 @@ using VmScope.Sources;
 
 namespace VmScope.Analysis;
 
+/// <summary>A line of the boot log's layout block.</summary>
+/// <param name="Label">What the kernel calls it.</param>
+/// <param name="Start">The first address.</param>
+/// <param name="EndExclusive">The exclusive end; 0 for the top of the 64-bit space.</param>
+public sealed record PrintedRegion(string Label, ulong Start, ulong EndExclusive);
+
 /// <summary>What is known beside the list itself; everything may be missing.</summary>
 public sealed record ExplainFacts
 {
@@ -42,7 +48,7 @@ public sealed record ExplainFacts
     public (ulong Start, ulong EndExclusive)? BootLogModules { get; init; }
 
     /// <summary>The other lines of that block that name a window, their ends exclusive; empty when not printed.</summary>
-    public IReadOnlyList<(string Label, ulong Start, ulong EndExclusive)> BootLogRegions { get; init; } = [];
+    public List<PrintedRegion> BootLogRegions { get; init; } = [];
 
     /// <summary>Processors the kernel can ever have; null when nobody said.</summary>
     public int? PossibleCpus { get; init; }
@@ -84,14 +90,14 @@ public sealed record ExplainFacts
     private static (ulong Start, ulong EndExclusive)? Printed(EvidenceBundle bundle, string label) =>
         Range(bundle.Dmesg?.LayoutOf(label));
 
-    private static List<(string Label, ulong Start, ulong EndExclusive)> PrintedRegions(EvidenceBundle bundle)
+    private static List<PrintedRegion> PrintedRegions(EvidenceBundle bundle)
     {
-        List<(string Label, ulong Start, ulong EndExclusive)> regions = [];
+        List<PrintedRegion> regions = [];
         foreach (LayoutLine line in bundle.Dmesg?.Layout ?? [])
         {
             if (OtherWindows.Known(line.Label) is not null && Range(line) is { } range)
             {
-                regions.Add((line.Label, range.Start, range.EndExclusive));
+                regions.Add(new PrintedRegion(line.Label, range.Start, range.EndExclusive));
             }
         }
 

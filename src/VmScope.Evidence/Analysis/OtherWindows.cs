@@ -43,9 +43,9 @@ public static class OtherWindows
             return found;
         }
 
-        foreach ((string label, ulong start, ulong end) in list.Facts.BootLogRegions)
+        foreach (PrintedRegion region in list.Facts.BootLogRegions)
         {
-            Add(list, found, label, start, unchecked(end - start), "printed in the boot log's memory layout", Sureness.Printed);
+            Add(list, found, region.Label, region.Start, unchecked(region.EndExclusive - region.Start), "printed in the boot log's memory layout", Sureness.Printed);
         }
 
         if (list.Facts.Predicted is { } layout)

@@ -28,10 +28,13 @@ internal sealed partial class ExplainText
     private void Sizes()
     {
         OwnerRow? example = null;
+        bool hasOneEach = false;
         foreach (OwnerRow owner in _list.Owners)
         {
             bool usable = owner.Totals.Pages > 0 && owner.SmallestBytes == owner.LargestBytes && owner.Totals.GuardBytes > 0 && owner.Id != 0;
-            bool better = example is null || (owner.Known?.OneEach is not null, owner.Totals.Areas).CompareTo((example.Known?.OneEach is not null, example.Totals.Areas)) > 0;
+            bool isOneEach = owner.Known?.OneEach is not null;
+            bool better = example is null || (isOneEach == hasOneEach ? owner.Totals.Areas > example.Totals.Areas : isOneEach);
+            hasOneEach = usable && better ? isOneEach : hasOneEach;
             example = usable && better ? owner : example;
         }
 
