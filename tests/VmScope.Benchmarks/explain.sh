@@ -19,11 +19,13 @@ precompiled=("$root/vmscope")
 [ ! -f "$root/artifacts/ready/program/vmscope.dll" ] || precompiled=(dotnet exec "$root/artifacts/ready/program/vmscope.dll")
 head -60 "$list" >"$work/short.txt"
 
-measure() { # NAME COMMAND...: one start; appends "wall cpu kilobytes" to NAME's file
+measure() { # NAME COMMAND...: one start; appends "wall-ms cpu-ms kilobytes" to NAME's file
     local name=$1
     shift
-    /usr/bin/time -f '%e %U %S %M' -o "$work/one" "$@" >/dev/null 2>&1 || true
-    tail -1 "$work/one" | awk '{ printf "%.3f %.3f %d\n", $1, $2 + $3, $4 }' >>"$work/$name"
+    local from=$EPOCHREALTIME
+    /usr/bin/time -f '%U %S %M' -o "$work/one" "$@" >/dev/null 2>&1 || true
+    local to=$EPOCHREALTIME
+    tail -1 "$work/one" | awk -v us=$((${to/./} - ${from/./})) '{ printf "%.1f %.0f %d\n", us / 1000, ($1 + $2) * 1000, $3 }' >>"$work/$name"
 }
 
 rm -f "$work"/time-*
@@ -39,10 +41,10 @@ done
 
 best() { sort -n "$work/$1" | head -1; }
 mawk=$(best time-mawk | cut -d' ' -f1)
-printf '%-34s %8s %8s %10s %12s\n' subject wall/s cpu/s peak/MB mawk/this
+printf '%-34s %8s %8s %10s %12s\n' subject wall/ms cpu/ms peak/MB mawk/this
 for subject in mawk wc explain native json short version; do
     [ -f "$work/time-$subject" ] || continue
     best "time-$subject" | awk -v name="$subject" -v mawk="$mawk" \
-        '{ printf "%-34s %8.2f %8.2f %10.1f %12s\n", name, $1, $2, $3 / 1024, ($1 > 0 ? sprintf("%.2f", mawk / $1) : "-") }'
+        '{ printf "%-34s %8.1f %8.0f %10.1f %12s\n", name, $1, $2, $3 / 1024, ($1 > 0 ? sprintf("%.2f", mawk / $1) : "-") }'
 done
 dotnet exec "$bench" list speed "$list"

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Measures what starting costs: the bare runtime, each library vmscope could touch, and vmscope itself.
 # Every subject is started RUNS times (default 40), in turn rather than in blocks, so that a busy moment hits all alike;
-# the table shows the smallest and the middle wall time, and the middle processor time, in milliseconds.
+# the table shows the smallest and the middle wall time, and the middle processor time, in milliseconds, and how many
+# methods the runtime had to compile.
 # usage: start-up.sh [RUNS]      results belong into docs/decisions/start-up.md
 set -euo pipefail
 runs=${1:-40}
@@ -93,7 +94,7 @@ probe=$work/probe/bin/Release/net10.0/probe.dll
 "$root/vmscope" --version >/dev/null
 plain=$root/artifacts/bin/VmScope.Cli/release/vmscope.dll
 ready=$root/artifacts/ready/program/vmscope.dll
-native=$root/artifacts/native/publish/VmScope.Cli/release_linux-x64/vmscope
+native=$root/artifacts/native/program/vmscope
 list=$work/sixty-rows.txt
 for ((i = 0; i < 60; i++)); do
     printf '0xffffc900%08x-0xffffc900%08x   16384 n_tty_open+0x19/0xe0 pages=3 vmalloc N0=3\n' $((i * 20480)) $((i * 20480 + 16384))
@@ -129,13 +130,16 @@ for ((run = 0; run < runs; run++)); do
     done
 done
 
-printf '| Start of | smallest, ms | middle, ms | processor, ms |\n| --- | ---: | ---: | ---: |\n'
+printf '| Start of | smallest, ms | middle, ms | processor, ms | methods compiled |\n| --- | ---: | ---: | ---: | ---: |\n'
 for i in "${!commands[@]}"; do
-    awk -v name="${names[i]}" '
+    rm -f "$work/compiled"
+    DOTNET_JitStdOutFile=$work/compiled DOTNET_JitDisasmSummary=1 ${commands[i]} >/dev/null 2>&1 || true
+    touch "$work/compiled"
+    awk -v name="${names[i]}" -v compiled="$(grep -c . "$work/compiled" || true)" '
         { wall[NR] = $1 * 1000; cpu[NR] = ($2 + $3) * 1000 }
         function middle(a, n,   i, j, t) {
             for (i = 2; i <= n; i++) { t = a[i]; for (j = i - 1; j > 0 && a[j] > t; j--) a[j + 1] = a[j]; a[j + 1] = t }
             return n % 2 ? a[(n + 1) / 2] : (a[n / 2] + a[n / 2 + 1]) / 2
         }
-        END { m = middle(wall, NR); c = middle(cpu, NR); printf "| %s | %.0f | %.0f | %.0f |\n", name, wall[1], m, c }' "$work/times.$i"
+        END { m = middle(wall, NR); c = middle(cpu, NR); printf "| %s | %.0f | %.0f | %.0f | %d |\n", name, wall[1], m, c, compiled }' "$work/times.$i"
 done
