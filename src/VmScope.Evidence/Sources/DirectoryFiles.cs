@@ -5,6 +5,7 @@ internal sealed class DirectoryFiles : EvidenceFiles
 {
     private const int FoldersLookedAt = 256;
     private const int DepthLookedAt = 4;
+    private const string LiveLog = "kmsg";
     private readonly string _root;
 
     /// <summary>Opens a directory, or the one folder inside it that holds evidence, behind a few folders that hold nothing else.</summary>
@@ -47,12 +48,18 @@ internal sealed class DirectoryFiles : EvidenceFiles
 
     internal override string Name { get; }
 
-    internal override bool Exists(string path) => File.Exists(Path.Join(_root, path));
+    internal override bool Exists(string path) => !IsLiveLog(path) && File.Exists(Path.Join(_root, path));
 
     internal override string Describe(string path) => Path.Join(_root, path);
 
     internal override MissingReason TryOpen(string path, out Stream stream)
     {
+        if (IsLiveLog(path))
+        {
+            stream = Stream.Null;
+            return MissingReason.Absent;
+        }
+
         string full = Path.Join(_root, path);
         MissingReason reason = PlainFile.TryOpen(full, out FileStream? file);
         stream = file is null ? Stream.Null : Compression.Unpacked(file, full);
@@ -79,6 +86,12 @@ internal sealed class DirectoryFiles : EvidenceFiles
             return [];
         }
     }
+
+    /// <summary>
+    /// Whether it is the kernel's log in /proc itself rather than in a copy: reading that waits for the next message and
+    /// takes it from whoever should have it.
+    /// </summary>
+    private bool IsLiveLog(string path) => path == LiveLog && Directory.Exists(Path.Join(_root, "self"));
 
     private static string[] FoldersOf(string directory) =>
         [.. Directory.EnumerateDirectories(directory).Take(FoldersLookedAt).Order(StringComparer.Ordinal)];

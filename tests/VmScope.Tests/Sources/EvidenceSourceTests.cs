@@ -276,4 +276,23 @@ public class EvidenceSourceTests
         using GZipStream gzip = new(new MemoryStream(packed), CompressionMode.Decompress);
         return SmallBytes(gzip);
     }
+
+    /// <summary>/proc/kmsg waits for the next message; in a copy the file is a log like any other.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void The_running_kernels_log_is_not_waited_for(bool isLive)
+    {
+        using TemporaryFolder folder = new();
+        folder.Write("kmsg", "<5>[    0.000000] Linux version 6.1.0 (a@b) (gcc) #1 SMP\n");
+        if (isLive)
+        {
+            Directory.CreateDirectory(folder.Path("self"));
+        }
+
+        folder.Write("vmallocinfo", "0xffffc90000000000-0xffffc90000004000   16384 n_tty_open+0x19/0xe0 pages=3 vmalloc\n");
+        EvidenceBundle bundle = EvidenceBundle.Open(folder.Root, Stream.Null);
+        Assert.Equal(isLive, bundle.Dmesg is null);
+        Assert.Equal(!isLive, bundle.Has("dmesg"));
+    }
 }

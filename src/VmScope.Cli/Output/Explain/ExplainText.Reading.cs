@@ -133,7 +133,8 @@ internal sealed partial class ExplainText
 
         if (used == 1)
         {
-            Point($"N{only}=… counts pages by memory node: all {SizeText.Grouped(pages)} pages counted here lie on node {only}.");
+            string all = pages == 1 ? "the 1 page counted here lies" : $"all {SizeText.Grouped(pages)} pages counted here lie";
+            Point($"N{only}=… counts pages by memory node: {all} on node {only}.");
         }
         else if (used > 1)
         {
