@@ -26,7 +26,8 @@ internal sealed class EqualCount(ListTotals totals) : VmallocRowSink
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal void Note(int owner, ulong sizeBytes, AreaFlags flags)
     {
-        if (!_isSettled[owner] && sizeBytes == totals.Owner(owner).MajorityBytes && (flags & AreaFlags.Unpurged) == AreaFlags.None)
+        // A file may have grown since it was summed, by owners nobody has met.
+        if (owner < _isSettled.Length && !_isSettled[owner] && sizeBytes == totals.Owner(owner).MajorityBytes && (flags & AreaFlags.Unpurged) == AreaFlags.None)
         {
             ByOwner[owner]++;
         }
