@@ -88,9 +88,10 @@ public sealed partial class VmallocInfoReader
             ulong blanks = ByteScan.Equal64(ref rest, (byte)' ');
             ulong feeds = ByteScan.Equal64(ref rest, (byte)'\n');
             ulong moreFeeds = ByteScan.Equal64(ref Unsafe.Add(ref rest, 64), (byte)'\n');
-            int length = feeds != 0 ? BitOperations.TrailingZeroCount(feeds)
-                : moreFeeds != 0 ? 64 + BitOperations.TrailingZeroCount(moreFeeds) : int.MaxValue;
-            if (length >= available - header)
+            // Without a branch: which half a line ends in is what a processor cannot guess. 128 when it ends in neither.
+            int first = BitOperations.TrailingZeroCount(feeds);
+            int length = first + (BitOperations.TrailingZeroCount(moreFeeds) & -(first >> 6));
+            if (length >= Math.Min(available - header, 128))
             {
                 return 0;
             }
