@@ -99,7 +99,8 @@ internal static partial class FindingRules
         long[] counts = CountEqual(list);
         foreach (OwnerRow owner in list.Owners)
         {
-            if (owner.Id == 0 || counts[owner.Id] < EqualAreasMin || list.Totals.Owner(owner.Id).Votes < EqualAreasMin)
+            // So many more than all others together: what the order of rows cannot change.
+            if (owner.Id == 0 || (2 * counts[owner.Id]) - owner.Totals.Areas < EqualAreasMin)
             {
                 continue;
             }

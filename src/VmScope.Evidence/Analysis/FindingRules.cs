@@ -9,7 +9,7 @@ internal static partial class FindingRules
 {
     private const int AreasShown = 8;
 
-    /// <summary>Equal areas of one owner, from this many on and with nothing known that multiplies them.</summary>
+    /// <summary>Equal areas of one owner, when there are this many more than others and nothing known that multiplies them.</summary>
     private const long EqualAreasMin = 64;
 
     /// <summary>A window is small when it can really run out: the 32-bit ones, and module windows.</summary>
