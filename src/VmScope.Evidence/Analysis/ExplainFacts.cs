@@ -38,6 +38,9 @@ public sealed record ExplainFacts
     /// <summary>VmallocUsed of /proc/meminfo in KiB.</summary>
     public ulong? VmallocUsedKiB { get; init; }
 
+    /// <summary>VmallocChunk of /proc/meminfo in KiB.</summary>
+    public ulong? VmallocChunkKiB { get; init; }
+
     /// <summary>MemTotal of /proc/meminfo in KiB.</summary>
     public ulong? MemTotalKiB { get; init; }
 
@@ -76,6 +79,7 @@ public sealed record ExplainFacts
             CommandLine = bundle.CommandLine,
             VmallocTotalKiB = bundle.Meminfo?.VmallocTotalKiB,
             VmallocUsedKiB = bundle.Meminfo?.VmallocUsedKiB,
+            VmallocChunkKiB = bundle.Meminfo?.VmallocChunkKiB,
             MemTotalKiB = bundle.Meminfo?.MemTotalKiB,
             PageBytes = bundle.Kernel is null && bundle.Config == KernelConfig.Nothing ? null : bundle.PageSize.Bytes,
             PossibleCpus = bundle.Cpus.PossibleCount,

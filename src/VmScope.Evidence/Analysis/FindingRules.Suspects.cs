@@ -6,6 +6,9 @@ namespace VmScope.Analysis;
 
 internal static partial class FindingRules
 {
+    /// <summary>So many mappings of one range through a helper are suspicious all the same.</summary>
+    private const int HelperMappingsMax = 3;
+
     [MethodImpl(HotPath.Compiled)]
     private static void DuplicateMappings(ListExplanation list, List<Finding> findings)
     {
@@ -15,22 +18,27 @@ internal static partial class FindingRules
         long sameOwner = 0;
         ulong sameOwnerBytes = 0;
         long otherOwner = 0;
+        long throughHelper = 0;
         List<string> suspects = [];
         List<string> shared = [];
+        List<string> helped = [];
         for (int i = 0; i < rows.Count; i++)
         {
             ref readonly VmallocRow row = ref rows[i];
             int slot = (int)((unchecked(row.Phys * 0x9E3779B97F4A7C15UL) >> 40) & (ulong)(heads.Length - 1));
             int chain = 0;
             int found = -1;
+            int same = 0;
             bool foundSame = false;
             for (int at = heads[slot] - 1; at >= 0 && chain < 256; at = next[at] - 1, chain++)
             {
                 if (rows[at].Phys == row.Phys && rows[at].SizeBytes == row.SizeBytes)
                 {
-                    foundSame = rows[at].Caller == row.Caller && row.Caller != 0;
-                    found = at;
-                    if (foundSame)
+                    bool isSame = rows[at].Caller == row.Caller && row.Caller != 0;
+                    found = isSame || !foundSame ? at : found;
+                    foundSame |= isSame;
+                    same += isSame ? 1 : 0;
+                    if (same == HelperMappingsMax)
                     {
                         break;
                     }
@@ -44,7 +52,12 @@ internal static partial class FindingRules
                 continue;
             }
 
-            if (foundSame)
+            if (foundSame && same < HelperMappingsMax && KnownCallers.HidesUser(list.Texts.Bytes(row.Caller)))
+            {
+                throughHelper++;
+                Show(list, helped, rows[found], row);
+            }
+            else if (foundSame)
             {
                 sameOwner++;
                 sameOwnerBytes += row.SizeBytes;
@@ -63,6 +76,13 @@ internal static partial class FindingRules
             findings.Add(new Finding("duplicate-mapping", Severity.Warning,
                 $"{Count(sameOwner, "area maps", "areas map")} a physical range that the same function has mapped already ({Text(sameOwnerBytes)} of addresses more than needed). "
                 + $"A driver that maps on every start and never unmaps looks like this: a leak suspect. Compare two lists taken some time apart.{compared}", suspects));
+        }
+
+        if (throughHelper > 0)
+        {
+            findings.Add(new Finding("shared-mapping", Severity.Info,
+                $"{Count(throughHelper, "area maps", "areas map")} a physical range that the same helper has mapped already. The helper's name hides which driver asked; "
+                + "drivers that share a block of registers look like this. Only a number that grows is a leak.", helped));
         }
 
         if (otherOwner > 0)

@@ -60,9 +60,9 @@ internal static partial class FindingRules
         {
             string some = list.Totals.OddRows.Total > chains.Rows ? $" of the first {Grouped((ulong)chains.Rows)}" : "";
             findings.Add(new Finding("addresses-hashed", Severity.Notice,
-                $"The addresses are hashes: end minus start is not the size in {list.Totals.OddCount} of {list.Rows} rows. Sizes, owners, "
-                + $"pages and nodes are real. Equal addresses hash equally, so {chains.TouchingRows} areas{some} are known to touch the next one: "
-                + $"{chains.Chains} chains, the longest of {chains.LongestAreas} areas and {Text(chains.LongestBytes)}. Where they lie, how large the "
+                $"The addresses are hashes: end minus start is not the size in {Grouped((ulong)list.Totals.OddCount)} of {Grouped((ulong)list.Rows)} rows. Sizes, owners, "
+                + $"pages and nodes are real. Equal addresses hash equally, so {Count(chains.TouchingRows, "area", "areas")}{some} {(chains.TouchingRows == 1 ? "is" : "are")} known to touch the next one: "
+                + $"{Count(chains.Chains, "chain", "chains")}, single areas among them, the longest of {Grouped((ulong)chains.LongestAreas)} areas and {Text(chains.LongestBytes)}. Where they lie, how large the "
                 + "holes between them are, what the largest hole is and whether areas overlap cannot be known from this list. " + how, []));
         }
         else if (list.Addresses == AddressState.Hidden)
@@ -81,7 +81,7 @@ internal static partial class FindingRules
         }
 
         findings.Add(new Finding("wrong-size", Severity.Error,
-            $"{list.Totals.OddCount} rows have a size that is not end minus start, in a list whose other addresses are real: "
+            $"{Count(list.Totals.OddCount, "row has", "rows have")} a size that is not end minus start, in a list whose other addresses are real: "
             + "the text was damaged on its way here, or the list in the kernel is corrupt. These rows are left out of the windows.",
             Describe(list, list.Totals.OddRows)));
     }
@@ -113,24 +113,26 @@ internal static partial class FindingRules
     private static void Fullness(ListExplanation list, WindowAccount account, List<Finding> findings)
     {
         AddressWindow window = account.Window;
-        if (window.Sureness == Sureness.Guessed || window.Bytes > SmallWindow || account.FreeBytes == 0)
+        if (window.Sureness == Sureness.Guessed || window.Bytes > SmallWindow)
         {
             return;
         }
 
         ulong reachable = Math.Max(account.LargestHole.Bytes, account.LargestHoleAfterPurge.Bytes);
-        double fragmentation = 1 - ((double)reachable / account.FreeBytes);
+        double fragmentation = account.FreeBytes == 0 ? 0 : 1 - ((double)reachable / account.FreeBytes);
         if (reachable < Size.MiB)
         {
             findings.Add(new Finding("no-room", Severity.Warning,
-                $"No hole of the {window.Name} window holds even 1 MiB: {Text(account.FreeBytes)} are free in {account.Holes} holes, the largest "
-                + $"{Text(reachable)} ({Grouped(reachable)} bytes). Requests above that fail now, whatever the sum of free bytes says."
+                (reachable == 0
+                    ? $"The {window.Name} window is full: not one page is free. Every request fails now."
+                    : $"No hole of the {window.Name} window holds even 1 MiB: {Text(account.FreeBytes)} are free in {Count(account.Holes, "hole", "holes")}, the largest "
+                        + $"{(reachable > account.LargestHole.Bytes ? "after a purge " : "")}{Text(reachable)} ({Grouped(reachable)} bytes). Requests above that fail now, whatever the sum of free bytes says.")
                 + Advice(list, window), []));
         }
         else if (fragmentation > 0.75 && account.FreeBytes > window.Bytes / 20 && reachable < window.Bytes / 16)
         {
             findings.Add(new Finding("fragmented", Severity.Notice,
-                $"The free space of the {window.Name} window is in pieces: {Text(account.FreeBytes)} free in {account.Holes} holes, the largest {Text(reachable)}. "
+                $"The free space of the {window.Name} window is in pieces: {Text(account.FreeBytes)} free in {Count(account.Holes, "hole", "holes")}, the largest {Text(reachable)}. "
                 + string.Create(CultureInfo.InvariantCulture, $"External fragmentation is {fragmentation:0.00} (1 minus largest hole divided by free bytes)."), []));
         }
     }
@@ -147,7 +149,7 @@ internal static partial class FindingRules
         {
             findings.Add(new Finding("unexplained-gap", Severity.Notice,
                 $"{Count(account.CountByGapKind[(int)GapKind.Unexplained], "hole", "holes")} ({Text(bytes)}) of the {account.Window.Name} window "
-                + $"are not whole pages of {Grouped(list.PageBytes)} bytes; no rule of any kernel leaves them.", []));
+                + $"{(account.CountByGapKind[(int)GapKind.Unexplained] == 1 ? "is" : "are")} not whole pages of {Grouped(list.PageBytes)} bytes; no rule of any kernel leaves them.", []));
         }
     }
 
@@ -215,6 +217,16 @@ internal static partial class FindingRules
                 $"VmallocUsed in /proc/meminfo says {Grouped(usedKiB)} kB; it counts address space with guard pages. The list shows {Grouped(listed / 1024)} kB.",
             VmallocUsedMeaning.NotPrinted => "",
         };
+        if (text.Length > 0 && list.Facts.VmallocChunkKiB is { } chunkKiB)
+        {
+            text += VmallocMeminfoTimelines.Chunk.At(kernel.Version) switch
+            {
+                VmallocChunkMeaning.AlwaysZero => $" VmallocChunk is a constant {chunkKiB} since 4.4: it does not mean that nothing is free.",
+                VmallocChunkMeaning.LargestGap => $" VmallocChunk says {Grouped(chunkKiB)} kB: the largest gap between areas, freed areas that wait for a purge counted as gap.",
+                VmallocChunkMeaning.NotPrinted => "",
+            };
+        }
+
         if (text.Length > 0)
         {
             findings.Add(new Finding("vmalloc-used", Severity.Info, text, []));

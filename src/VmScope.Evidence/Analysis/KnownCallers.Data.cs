@@ -143,6 +143,10 @@ public static partial class KnownCallers
         cpu_*,cpufreq_*,topology_*,mce_*,microcode_*,x86_*,amd_*,ioapic_*,io_apic_*,native_*,lapic_*,apic_*,setup_*|x86|-|a processor or chipset feature, mapped at boot
         """u8;
 
+    /// <summary>Functions that map device memory for whoever calls them.</summary>
+    private static ReadOnlySpan<byte> Helpers =>
+        "ioremap*,__ioremap*,of_iomap,of_io_request_and_map,devm_ioremap*,__devm_ioremap*,devm_platform_*,devm_of_iomap,pci_iomap*,pci_ioremap_*,pcim_iomap*,__pci_ioremap_resource,memremap,devm_memremap,acpi_os_map_*,acpi_map,vp_modern_map_capability"u8;
+
     /// <summary>Owners whose areas end without a guard page.</summary>
     /// <remarks>
     /// Source: mm/vmalloc.c, pcpu_get_vm_areas(), vm_area_register_early(), vm_area_add_early(), 2.6.28 to 7.1;

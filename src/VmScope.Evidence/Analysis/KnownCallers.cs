@@ -44,6 +44,9 @@ public static partial class KnownCallers
     /// <summary>Whether areas of this owner are known to have no guard page.</summary>
     internal static bool HasNoGuard(ReadOnlySpan<byte> caller) => IsListed(Guardless, Function(caller));
 
+    /// <summary>Whether a name is a mapping helper of many drivers, so that two areas of it need not be of one user.</summary>
+    internal static bool HidesUser(ReadOnlySpan<byte> caller) => IsListed(Helpers, Function(caller));
+
     /// <summary>Whether areas of this owner are kernel stacks, which are aligned to their size.</summary>
     internal static bool IsStack(ReadOnlySpan<byte> caller)
     {

@@ -38,7 +38,7 @@ internal sealed class WindowFinder(ExplainFacts facts, AreaList areas, int addre
         return windows;
     }
 
-    private ulong? TotalBytes => facts.VmallocTotalKiB is > 0 and < (1UL << 54) and ulong kib ? kib * 1024 : null;
+    private ulong? TotalBytes => facts.VmallocTotalKiB is > 0 and < (1UL << 53) and ulong kib ? kib * 1024 : null;
 
     private AddressWindow? FindVmalloc()
     {
@@ -117,7 +117,7 @@ internal sealed class WindowFinder(ExplainFacts facts, AreaList areas, int addre
 
         if (first >= constant && first - constant < Size.GiB)
         {
-            return new AddressWindow("vmalloc", constant, bytes, $"the architecture's start; {size}", sureness);
+            return new AddressWindow("vmalloc", constant, Clip(constant, bytes), $"the architecture's start; {size}", sureness);
         }
 
         ulong start = Align.Down(first, Size.GiB);
@@ -148,7 +148,13 @@ internal sealed class WindowFinder(ExplainFacts facts, AreaList areas, int addre
         }
 
         ulong start = areas[0].Start;
-        ulong end = areas[areas.Count - 1].End;
+        ulong last = unchecked(areas[areas.Count - 1].End - 1);
+        if (total > 0x1_0000_0000UL || last >= 0x1_0000_0000UL)
+        {
+            return null;
+        }
+
+        ulong end = last + 1;
         if (end - start <= total)
         {
             return start + total > 0x1_0000_0000UL
@@ -188,7 +194,8 @@ internal sealed class WindowFinder(ExplainFacts facts, AreaList areas, int addre
         ulong top = start;
         for (int i = 0; i < areas.Count; i++)
         {
-            top = Math.Max(top, areas[i].End - 1);
+            // An area may end at 2^64, which is printed as 0.
+            top = Math.Max(top, unchecked(areas[i].End - 1));
         }
 
         return new AddressWindow("vmalloc", start, (top - start) + 1,
@@ -213,7 +220,8 @@ internal sealed class WindowFinder(ExplainFacts facts, AreaList areas, int addre
         return _architecture switch
         {
             Architecture.X64 => X64Modules(),
-            Architecture.Arm64 => BelowVmalloc(vmalloc, VmallocListTimelines.Arm64ModulesBytes(facts.Kernel?.Version)),
+            // A window guessed from the rows may begin where the kernel's half does: then nothing lies below it.
+            Architecture.Arm64 => vmalloc.Sureness == Sureness.Guessed && (vmalloc.Start & (512 * Size.GiB - 1)) == 0 ? null : BelowVmalloc(vmalloc, VmallocListTimelines.Arm64ModulesBytes(facts.Kernel?.Version)),
             Architecture.I386 or Architecture.Arm or Architecture.Riscv64 or Architecture.Unknown => null,
         };
     }
@@ -264,7 +272,8 @@ internal sealed class WindowFinder(ExplainFacts facts, AreaList areas, int addre
         ulong last = areas[areas.Count - 1].Start;
         bool x64Default = first is >= 0xffffc200_00000000UL and < 0xffffe900_00000000UL
             or >= 0xffa00000_00000000UL and < 0xffd20000_00000000UL;
-        bool x64Random = first is >= 0xffff8880_00000000UL and < 0xfffffe00_00000000UL && last >= X64KernelMap;
+        bool x64Random = first is (>= 0xffff8880_00000000UL and < 0xfffffe00_00000000UL)
+            or (>= 0xff110000_00000000UL and < 0xffdf0000_00000000UL) && last >= X64KernelMap;
         return x64Default || x64Random ? Architecture.X64
             : first is >= 0xffff8000_00000000UL and < 0xffff8001_00000000UL ? Architecture.Arm64
             : Architecture.Unknown;
