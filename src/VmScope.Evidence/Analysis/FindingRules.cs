@@ -168,20 +168,34 @@ internal static partial class FindingRules
             rows.Add(list.Describe(row));
         }
 
-        string arithmetic = "";
-        if (!percpu.AreMixed && list.Facts.PossibleCpus is > 0 and int cpus)
-        {
-            ulong each = chunkBytes / (ulong)cpus;
-            arithmetic = chunkBytes % (ulong)cpus == 0 || list.Facts.PercpuUnitBytes is > 0
-                ? list.Facts.PercpuUnitBytes is > 0 and ulong unit && unit * (ulong)cpus == chunkBytes
-                    ? $" {Count(cpus, "possible processor", "possible processors")} with {Grouped(unit)} bytes each make {Grouped(chunkBytes)}: as the boot log says."
-                    : $" For {Count(cpus, "possible processor", "possible processors")} that is {Grouped(each)} bytes each."
-                : $" {Grouped(chunkBytes)} bytes do not divide by {Count(cpus, "possible processor", "possible processors")}: a chunk of a machine with several memory nodes has one area per node.";
-        }
-
+        string arithmetic = percpu.AreMixed || list.Facts.PossibleCpus is not (> 0 and int cpus) ? "" : ChunkArithmetic(list, chunkBytes, cpus);
         findings.Add(new Finding("percpu-chunks", Severity.Info,
             $"{Count(percpu.Count, "area", "areas")} of per-CPU chunks ({Text(percpu.Bytes)}), placed from the top of the window downwards, without guard pages; "
             + "pages come as they are used, so this is address space rather than memory." + arithmetic, rows));
+    }
+
+    /// <summary>How the size of a chunk's area follows from the processors, as far as is known.</summary>
+    /// <remarks>Source: mm/percpu.c, pcpu_build_alloc_info(): one group and area per memory node, units to a group rounded up.</remarks>
+    private static string ChunkArithmetic(ListExplanation list, ulong areaBytes, int cpus)
+    {
+        string processors = Count(cpus, "possible processor", "possible processors");
+        if (list.Facts.PercpuUnitBytes is > 0 and ulong unit && areaBytes % unit == 0)
+        {
+            ulong units = areaBytes / unit;
+            return units == (ulong)cpus ? $" {processors} with {Grouped(unit)} bytes each make {Grouped(areaBytes)}: as the boot log says."
+                : units > (ulong)cpus ? $" It holds {Grouped(units)} units of {Grouped(unit)} bytes, the size the boot log says: one for each of {processors}, the others unused."
+                : $" The boot log says {Grouped(unit)} bytes for each of {processors}; an area holds {Count((long)units, "such unit", "such units")}, because a chunk has one area for each memory node.";
+        }
+
+        int nodes = 0;
+        foreach (AreaTotals node in list.Nodes)
+        {
+            nodes += node.Pages > 0 ? 1 : 0;
+        }
+
+        return nodes > 1 ? " On a machine with several memory nodes a chunk has one area for each node."
+            : areaBytes % (ulong)cpus == 0 ? $" For {processors} that is {Grouped(areaBytes / (ulong)cpus)} bytes each."
+            : $" {Grouped(areaBytes)} bytes do not divide by {processors}: some units are unused, or a chunk has one area for each memory node.";
     }
 
     private static void LazyAreas(ListExplanation list, List<Finding> findings)

@@ -101,6 +101,23 @@ public class FindingEdgeTests
         Assert.Equal("0xff681c3300000000", json.GetProperty("window").GetProperty("start").GetString());
     }
 
+    /// <summary>The sizes are what the boot log of that machine prints, per-node areas and unused units included.</summary>
+    [Theory]
+    [InlineData(4, 524_288, "4 possible processors with 524,288 bytes each make 2,097,152")]
+    [InlineData(3, 524_288, "It holds 4 units of 524,288 bytes")]
+    [InlineData(2, 2_097_152, "2,097,152 bytes for each of 2 possible processors; an area holds 1 such unit")]
+    public void The_arithmetic_of_chunks_follows_the_boot_log(int cpus, int unit, string expected)
+    {
+        string list = new AreaLists(is64Bit: true)
+            .Add(0xffffc90000000000, 0x5000, "irq_init_percpu_irqstack+0x1/0x2 vmap")
+            .Add(0xffffe8ffffc00000, 0x200000, "pcpu_get_vm_areas+0x0/0xfd0 vmalloc").Text();
+        (_, JsonElement json) = Explain(list,
+            "Linux version 6.1.0 (a@b) (gcc) #1 SMP\n" +
+            $"setup_percpu: NR_CPUS:8192 nr_cpumask_bits:{cpus} nr_cpu_ids:{cpus} nr_node_ids:1\n" +
+            $"percpu: Embedded 61 pages/cpu s212992 r8192 d28672 u{unit}\n");
+        Assert.Contains(expected, Text(json, "percpu-chunks"), StringComparison.Ordinal);
+    }
+
     private static (int ExitCode, JsonElement Json) Explain(string list, string log = Log, string meminfo = "")
     {
         using TemporaryFolder folder = new();
