@@ -118,6 +118,17 @@ public class FindingEdgeTests
         Assert.Contains(expected, Text(json, "percpu-chunks"), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Compiled_programs_have_their_own_window_on_arm64()
+    {
+        CliRun run = CliRun.Of("explain", Captures.Archive("arm64-5.10.223-cloud-2048-a57-nokaslr"), "--json");
+        JsonElement json = JsonDocument.Parse(run.OutText).RootElement;
+        JsonElement bpf = json.GetProperty("windows").EnumerateArray().Single(window => window.GetProperty("name").GetString() == "bpf");
+        Assert.Equal(("0xffff800000000000", "0xffff800008000000", 1),
+            (bpf.GetProperty("start").GetString(), bpf.GetProperty("end").GetString(), bpf.GetProperty("areas").GetInt32()));
+        Assert.Equal(0, json.GetProperty("outsideWindows").GetProperty("areas").GetInt32());
+    }
+
     private static (int ExitCode, JsonElement Json) Explain(string list, string log = Log, string meminfo = "")
     {
         using TemporaryFolder folder = new();

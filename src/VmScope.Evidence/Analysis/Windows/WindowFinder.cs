@@ -35,6 +35,13 @@ internal sealed class WindowFinder(ExplainFacts facts, AreaList areas, int addre
             windows.Add(modules);
         }
 
+        // Compiled BPF programs have a window of their own on some architectures (arm64 up to 5.11, riscv).
+        if (facts.Predicted?.FindRegion("bpf") is { IsBounds: false, Inside: null } bpf && Surrounds(bpf.Range))
+        {
+            windows.Add(new AddressWindow("bpf", bpf.Range.Start.Value, bpf.Range.SizeBytes,
+                "computed from this kernel's version and configuration", Sureness.Assumed));
+        }
+
         return windows;
     }
 
