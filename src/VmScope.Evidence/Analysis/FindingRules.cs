@@ -222,6 +222,9 @@ internal static partial class FindingRules
         ulong listed = list.Live.Bytes;
         string text = meaning switch
         {
+            VmallocUsedMeaning.AlwaysZero when usedKiB > 0 =>
+                $"VmallocUsed in /proc/meminfo says {Grouped(usedKiB)} kB, where kernel.org's {kernel.Version} prints a constant 0: this vendor's kernel counts, probably as 5.3 and later "
+                + $"do, only pages of vmalloc(). The list shows {Text(listed)} of addresses.",
             VmallocUsedMeaning.AlwaysZero =>
                 $"VmallocUsed in /proc/meminfo is {usedKiB} kB, and always is on {kernel.Version}: kernels 4.4 to 5.2 do not count. The list shows {Text(listed)}.",
             VmallocUsedMeaning.VmallocPages =>

@@ -61,6 +61,15 @@ public class FindingEdgeTests
     }
 
     [Fact]
+    public void A_vendors_kernel_that_counts_is_not_said_to_print_0()
+    {
+        string list = new AreaLists().Add(0xf8000000, 0x2000, "foo+0x1/0x2 pages=1 vmalloc").Text();
+        (_, JsonElement json) = Explain(list, Log.Replace("3.10.0", "4.18.0-553.el8_10.i686", StringComparison.Ordinal),
+            "VmallocTotal:       4096 kB\nVmallocUsed:           4 kB\nVmallocChunk:          0 kB\n");
+        Assert.Contains("this vendor's kernel counts", Text(json, "vmalloc-used"), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void An_area_may_end_at_the_top_of_the_address_space()
     {
         (int exitCode, JsonElement json) = Explain(
