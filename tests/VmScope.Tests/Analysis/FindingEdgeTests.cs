@@ -60,6 +60,46 @@ public class FindingEdgeTests
         Assert.Contains(expected, Text(json, "vmalloc-used"), StringComparison.Ordinal);
     }
 
+    /// <summary>
+    /// A list is not taken at one instant: a freed row may cover live ones. Goal: gaps are exactly what no live area
+    /// covers. Method: random lists held against a map of pages.
+    /// </summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    [InlineData(4)]
+    public void Freed_rows_over_live_ones_hide_no_live_byte(int seed)
+    {
+        const ulong Start = 0xf8000000;
+        const int Pages = 1024;
+        Random random = new(seed);
+        for (int round = 0; round < 20; round++)
+        {
+            AreaLists list = new();
+            bool[] live = new bool[Pages];
+            bool[] freed = new bool[Pages];
+            for (int at = random.Next(3); at < Pages - 40; at += random.Next(1, 30))
+            {
+                int pages = random.Next(2, 20);
+                bool isFreed = random.Next(2) == 0;
+                list.Add(Start + ((ulong)at * 4096), (ulong)pages * 4096, isFreed ? "unpurged vm_area" : "foo+0x1/0x2 vmalloc");
+                Array.Fill(isFreed ? freed : live, true, at, pages);
+                at += isFreed ? 0 : pages;
+            }
+
+            (_, JsonElement json) = Explain(list.Text(), Log.Replace("3.10.0", "6.1.0", StringComparison.Ordinal));
+            char[] map = new string('L', Pages).ToCharArray();
+            foreach (JsonElement gap in json.GetProperty("gaps").EnumerateArray())
+            {
+                int from = (int)((Convert.ToUInt64(gap.GetProperty("start").GetString(), 16) - Start) / 4096);
+                Array.Fill(map, gap.GetProperty("kind").GetString() == "unpurged" ? 'U' : 'F', from, (int)(gap.GetProperty("bytes").GetInt64() / 4096));
+            }
+
+            Assert.Equal(new string([.. Enumerable.Range(0, Pages).Select(page => live[page] ? 'L' : freed[page] ? 'U' : 'F')]), new string(map));
+        }
+    }
+
     [Fact]
     public void A_vendors_kernel_that_counts_is_not_said_to_print_0()
     {

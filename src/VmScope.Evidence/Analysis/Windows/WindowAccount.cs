@@ -46,6 +46,12 @@ public sealed class WindowAccount
     private ulong _cursor;
     private ulong _liveEnd;
 
+    /// <summary>
+    /// Freed areas reach up to here; what of them lies above the cursor is accounted for when the next area is known:
+    /// a list is not taken at one instant, and where a live area lies inside a freed one, the live one counts.
+    /// </summary>
+    private ulong _freedEnd;
+
     /// <summary>The live area that reaches highest so far.</summary>
     private AreaSlot _highest;
     private bool _afterArea;
@@ -168,11 +174,19 @@ public sealed class WindowAccount
         if (index > 0 && areas[index - 1].End > Window.Start)
         {
             // Begins below and reaches in: a bound is wrong, and the bytes are not free.
-            _highest = areas[index - 1];
-            _cursor = _liveEnd = Math.Min(_highest.End - Window.Start, Window.Bytes);
-            CoveredBytes = _cursor;
-            _bytesByKind[(int)ListedKinds.Of(_highest.Flags)] += _cursor;
-            _afterArea = true;
+            AreaSlot below = areas[index - 1];
+            ulong inside = Math.Min(below.End - Window.Start, Window.Bytes);
+            if (ListedKinds.Of(below.Flags) == ListedKind.Unpurged)
+            {
+                _freedEnd = inside;
+            }
+            else
+            {
+                _highest = below;
+                _cursor = _liveEnd = CoveredBytes = inside;
+                _bytesByKind[(int)ListedKinds.Of(below.Flags)] += inside;
+                _afterArea = true;
+            }
         }
 
         (FirstIndex, EndIndex) = (index, index);
@@ -206,6 +220,11 @@ public sealed class WindowAccount
     internal void Close(ulong topAlignBytes)
     {
         _topAlignBytes = topAlignBytes;
+        if (_freedEnd > _cursor)
+        {
+            _cursor = Freed(_cursor, _freedEnd);
+        }
+
         if (_cursor < Window.Bytes)
         {
             AreaSlot none = default;
@@ -231,7 +250,7 @@ public sealed class WindowAccount
             return true;
         }
 
-        if (_cursor != later._seam || _liveEnd != later._seam)
+        if (_cursor != later._seam || _liveEnd != later._seam || _freedEnd > _cursor)
         {
             return false;
         }
@@ -264,7 +283,8 @@ public sealed class WindowAccount
 
         Bar?.Add(later.Bar!);
         Zoom?.Add(later.Zoom!);
-        (_cursor, _liveEnd, _afterArea, _highest) = (later._cursor, later._liveEnd, later._afterArea, Renumbered(later._highest, ids));
+        (_cursor, _liveEnd, _freedEnd, _afterArea, _highest) =
+            (later._cursor, later._liveEnd, later._freedEnd, later._afterArea, Renumbered(later._highest, ids));
         return true;
     }
 
@@ -298,6 +318,7 @@ public sealed class WindowAccount
             ulong length = Window.Bytes;
             ulong cursor = _cursor;
             ulong liveEnd = _liveEnd;
+            ulong freedEnd = _freedEnd;
             ulong covered = CoveredBytes;
             long touching = 0;
             int unpurgedAreas = 0;
@@ -320,20 +341,22 @@ public sealed class WindowAccount
                 sums[BarCells.SumOf(kind, hasPercpu && _totals.Owner(area.Caller).IsPercpu)] += end - start;
                 if (start > cursor)
                 {
-                    Hole(cursor, start, area);
+                    if (freedEnd > cursor)
+                    {
+                        cursor = Freed(cursor, Math.Min(freedEnd, start));
+                    }
+
+                    if (start > cursor)
+                    {
+                        Hole(cursor, start, area);
+                        cursor = start;
+                    }
                 }
 
                 if (kind == ListedKind.Unpurged)
                 {
                     unpurgedAreas++;
-                    if (end > cursor)
-                    {
-                        ulong freedFrom = Math.Max(start, cursor);
-                        Emit(freedFrom, end - freedFrom, GapKind.Unpurged);
-                        cursor = end;
-                        _afterArea = false;
-                    }
-
+                    freedEnd = Math.Max(freedEnd, end);
                     continue;
                 }
 
@@ -366,16 +389,25 @@ public sealed class WindowAccount
             {
                 _highest = highest < 0 ? _highest : run[highest];
                 FirstArea = Areas + UnpurgedAreas == 0 ? run[0] : FirstArea;
-                Bar?.Take(run[..i], sums, cursor, origin, _totals);
-                Zoom?.Take(run[..i], sums, cursor, origin, _totals);
+                Bar?.Take(run[..i], sums, Math.Max(cursor, freedEnd), origin, _totals);
+                Zoom?.Take(run[..i], sums, Math.Max(cursor, freedEnd), origin, _totals);
             }
 
-            (_cursor, _liveEnd, CoveredBytes) = (cursor, liveEnd, covered);
+            (_cursor, _liveEnd, _freedEnd, CoveredBytes) = (cursor, liveEnd, freedEnd, covered);
             Areas += i - unpurgedAreas;
             UnpurgedAreas += unpurgedAreas;
             Touching += touching;
             return i;
         }
+    }
+
+    /// <summary>Accounts for what freed areas keep, given as offsets.</summary>
+    /// <returns>The end.</returns>
+    private ulong Freed(ulong start, ulong end)
+    {
+        Emit(start, end - start, GapKind.Unpurged);
+        _afterArea = false;
+        return end;
     }
 
     /// <summary>Accounts for a hole, given as offsets.</summary>
