@@ -19,6 +19,9 @@ internal sealed unsafe partial class StandardStream : Stream
     private const int BrokenPipe = 32;
     private const int InputOutputError = 5;
 
+    /// <summary>TIOCGWINSZ of include/uapi/asm-generic/ioctls.h; rows, columns and two sizes in pixels, 16 bits each.</summary>
+    private const nuint GetWindowSize = 0x5413;
+
     private readonly int _descriptor;
 
     /// <summary>What writes where the short way does not go: another system, or a descriptor that did not take all.</summary>
@@ -52,6 +55,14 @@ internal sealed unsafe partial class StandardStream : Stream
     internal static bool IsTerminal(int descriptor) => OperatingSystem.IsLinux()
         ? IsTerminalDevice(descriptor) != 0
         : !(descriptor == Output ? Console.IsOutputRedirected : Console.IsErrorRedirected);
+
+    /// <summary>Columns of the terminal at the other end; 0 when nobody says.</summary>
+    /// <remarks>The console asks too, but prepares the terminal before, with signs of its own that nobody wants to see.</remarks>
+    internal static int Columns(int descriptor)
+    {
+        ushort* size = stackalloc ushort[4];
+        return !OperatingSystem.IsLinux() || Control(descriptor, GetWindowSize, size) != 0 ? Console.WindowWidth : size[1];
+    }
 
     public override void Flush()
     {
@@ -130,6 +141,10 @@ internal sealed unsafe partial class StandardStream : Stream
     [LibraryImport("libc", EntryPoint = "write", SetLastError = false)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static partial nint WriteBytes(int descriptor, byte* bytes, nint count);
+
+    [LibraryImport("libc", EntryPoint = "ioctl", SetLastError = false)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int Control(int descriptor, nuint request, ushort* answer);
 
     [LibraryImport("libc", EntryPoint = "isatty", SetLastError = false)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]

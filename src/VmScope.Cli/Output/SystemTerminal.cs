@@ -66,7 +66,7 @@ internal sealed class SystemTerminal : Terminal, IDisposable
                 return 100;
             }
 
-            int width = Console.WindowWidth;
+            int width = StandardStream.Columns(StandardStream.Output);
             return width is >= 20 and <= 1000 ? width : 80;
         }
     }

@@ -103,10 +103,15 @@ internal sealed class WindowBar
         return text.Append(paint.Foreground(color, run.ToString())).ToString();
     }
 
-    /// <summary>One line that says what the signs mean; only kinds that some of the bars show.</summary>
-    internal static string Legend(Paint paint, bool ascii, params WindowBar[] bars)
+    /// <summary>What the signs mean; only kinds that some of the bars show.</summary>
+    /// <param name="paint">The colours.</param>
+    /// <param name="ascii">Whether signs outside ASCII are avoided.</param>
+    /// <param name="width">Columns of a line; it goes on in the next one where they are not enough.</param>
+    /// <param name="bars">The bars.</param>
+    internal static string Legend(Paint paint, bool ascii, int width, params WindowBar[] bars)
     {
-        StringBuilder text = new();
+        StringBuilder text = new("  ");
+        int column = 2;
         for (int kind = 0; kind < KindCount; kind++)
         {
             bool shown = false;
@@ -117,13 +122,28 @@ internal sealed class WindowBar
 
             if (shown)
             {
-                char glyph = Glyph(kind, 1, ascii || !paint.Enabled);
-                text.Append(paint.Foreground(Colors[kind], glyph.ToString())).Append(' ').Append(Names[kind]).Append("   ");
+                Entry(paint.Foreground(Colors[kind], Glyph(kind, 1, ascii || !paint.Enabled).ToString()), Names[kind]);
             }
         }
 
-        text.Append(paint.Foreground(240, Empty(ascii).ToString())).Append(" free");
+        Entry(paint.Foreground(240, Empty(ascii).ToString()), "free");
         return text.ToString();
+
+        void Entry(string sign, string name)
+        {
+            const int signAndBlank = 2;
+            const int between = 3;
+            int length = signAndBlank + name.Length;
+            if (column > 2)
+            {
+                bool fits = column + between + length <= width;
+                text.Append(fits ? "   " : "\n  ");
+                column = fits ? column + between : 2;
+            }
+
+            text.Append(sign).Append(' ').Append(name);
+            column += length;
+        }
     }
 
     /// <summary>How the signs say how full a cell is.</summary>

@@ -20,6 +20,7 @@ internal static partial class FindingRules
         List<Finding> findings = [];
         AddressesHidden(list, findings);
         WrongSizes(list, findings);
+        Overfull(list, findings);
         foreach (WindowAccount account in list.Windows)
         {
             Overlaps(list, account, findings);
@@ -84,6 +85,17 @@ internal static partial class FindingRules
             $"{Count(list.Totals.OddCount, "row has", "rows have")} a size that is not end minus start, in a list whose other addresses are real: "
             + "the text was damaged on its way here, or the list in the kernel is corrupt. These rows are left out of the windows.",
             Describe(list, list.Totals.OddRows)));
+    }
+
+    private static void Overfull(ListExplanation list, List<Finding> findings)
+    {
+        RowList rows = list.Totals.OverfullRows;
+        if (rows.Total > 0)
+        {
+            findings.Add(new Finding("too-many-pages", Severity.Error,
+                $"{Count(rows.Total, "row names", "rows name")} more pages than the area has room for: the text was damaged on its way here, or the list in the "
+                + "kernel is corrupt. Sums of memory count these pages as printed.", Describe(list, rows)));
+        }
     }
 
     private static void Overlaps(ListExplanation list, WindowAccount account, List<Finding> findings)

@@ -36,6 +36,15 @@ public class FindingEdgeTests
         Assert.Contains("after a purge 64 KiB", Text(json, "no-room"), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void More_pages_than_an_area_has_room_for_are_an_error()
+    {
+        AreaLists list = new AreaLists().Add(0xf8000000, 0x4000, "foo+0x1/0x2 pages=4 vmalloc").Add(0xf8010000, 0x4000, "foo+0x1/0x2 pages=5 vmalloc");
+        (int exitCode, JsonElement json) = Explain(list.Text());
+        Assert.Equal(1, exitCode);
+        Assert.StartsWith("1 row names more pages", Text(json, "too-many-pages"), StringComparison.Ordinal);
+    }
+
     /// <summary>Drivers share registers; which of them asked, a helper's name does not tell.</summary>
     [Theory]
     [InlineData("of_iomap+0x1/0x2", 2, 0, "shared-mapping")]

@@ -92,7 +92,16 @@ internal sealed partial class ExplainText
         line.Append(CultureInfo.InvariantCulture, $", {_list.PageBytes / 1024} KiB pages");
         string source = SafeText.Line(_list.Source);
         string head = SafeText.Line(line.ToString());
-        _out.WriteLine(_paint.Bold(head) + (head.Length + 3 + source.Length > _width ? "\n" : "   ") + _paint.Dim(source));
+        if (head.Length > _width)
+        {
+            Block("", head);
+            _out.WriteLine(_paint.Dim(source));
+        }
+        else
+        {
+            _out.WriteLine(_paint.Bold(head) + (head.Length + 3 + source.Length > _width ? "\n" : "   ") + _paint.Dim(source));
+        }
+
         AreaTotals live = _list.Live;
         Block("", string.Create(CultureInfo.InvariantCulture,
             $"{live.Areas:N0} {(live.Areas == 1 ? "area" : "areas")}: {SizeText.Short(live.Bytes)} of addresses, {SizeText.Short(live.GuardBytes)} of them guard pages; {SizeText.Short(live.Pages * _list.PageBytes)} of memory.")
@@ -127,13 +136,13 @@ internal sealed partial class ExplainText
             ulong zoomBytes = account.Zoom.LengthBytes;
             _out.WriteLine("  " + zoom.Draw(_paint, _ascii));
             Block("  ", $"above: the whole window, {SizeText.Short(window.Bytes / cells)} a cell; below it: the {SizeText.Short(zoomBytes)} up to the largest hole, {SizeText.Short(Math.Max(1, zoomBytes / cells))} a cell", dim: true);
-            _out.WriteLine("  " + WindowBar.Legend(_paint, _ascii, whole, zoom));
+            _out.WriteLine(WindowBar.Legend(_paint, _ascii, _width, whole, zoom));
             Block("  ", WindowBar.LegendNote(_paint, _ascii), dim: true);
         }
         else
         {
             Block("  ", $"to scale, {SizeText.Short(Math.Max(1, window.Bytes / cells))} a cell", dim: true);
-            _out.WriteLine("  " + WindowBar.Legend(_paint, _ascii, whole));
+            _out.WriteLine(WindowBar.Legend(_paint, _ascii, _width, whole));
             Block("  ", WindowBar.LegendNote(_paint, _ascii), dim: true);
         }
     }
@@ -217,7 +226,7 @@ internal sealed partial class ExplainText
         {
             int left = lines.Count - shown;
             string areas = restAreas == 1 ? "1 area" : $"{SizeText.Grouped((ulong)restAreas)} areas";
-            _out.WriteLine(_paint.Dim($"  {left} more {what}{(left == 1 ? "" : "s")} with {areas} ({SizeText.Short(restBytes)}); --all lists them"));
+            Block("  ", $"{left} more {what}{(left == 1 ? "" : "s")} with {areas} ({SizeText.Short(restBytes)}); --all lists them", dim: true);
         }
 
         Glossary(described);
@@ -342,14 +351,14 @@ internal sealed partial class ExplainText
             return;
         }
 
-        _out.WriteLine(_paint.Dim("  holes by size (each row from this size up to twice as much):"));
+        Block("  ", "holes by size (each row from this size up to twice as much):", dim: true);
         long most = 1;
         for (int log2 = 0; log2 < 64; log2++)
         {
             most = Math.Max(most, account.HistogramAt(log2).Count);
         }
 
-        int room = Math.Max(10, Math.Min(40, _width - 40));
+        int room = Math.Clamp(_width - 40, 6, 40);
         for (int log2 = 0; log2 < 64; log2++)
         {
             (long count, ulong bytes) = account.HistogramAt(log2);

@@ -54,6 +54,9 @@ internal sealed class ListTotals : VmallocRowSink
     /// <summary>Rows whose addresses are not as far apart as their size, or hidden.</summary>
     internal RowList OddRows { get; } = new(keptMax: 262_144);
 
+    /// <summary>Rows that name more pages than their area has room for.</summary>
+    internal RowList OverfullRows { get; } = new(keptMax: 64);
+
     /// <summary>Rows that map a physical range.</summary>
     internal RowList PhysicalRows { get; } = new(keptMax: 32_768);
 
@@ -187,6 +190,11 @@ internal sealed class ListTotals : VmallocRowSink
 
             Sum(ref owner.Totals, row, guard);
             owner.Note(size, flags);
+            if (guard == 0 && row.Pages * pageBytes > size)
+            {
+                OverfullRows.Add(row);
+            }
+
             if (owner.IsPercpu)
             {
                 Percpu.Note(row);
@@ -276,6 +284,7 @@ internal sealed class ListTotals : VmallocRowSink
         }
 
         OddRows.Append(later.OddRows, ids, lines);
+        OverfullRows.Append(later.OverfullRows, ids, lines);
         PhysicalRows.Append(later.PhysicalRows, ids, lines);
         Repeated.Append(later.Repeated, ids, lines);
         foreach (KeyValuePair<int, long> word in later.UnknownWords)
