@@ -22,9 +22,11 @@ internal sealed class ColumnTable
     private const string Gap = "  ";
     private const int WrapMin = 16;
     private readonly (string Title, Side Side)[] _columns;
+    private readonly int[] _widths;
     private readonly List<string[]> _rows = [];
+    private readonly StringBuilder _line = new();
 
-    internal ColumnTable(params (string Title, Side Side)[] columns) => _columns = columns;
+    internal ColumnTable(params (string Title, Side Side)[] columns) => (_columns, _widths) = (columns, new int[columns.Length]);
 
     /// <summary>Whether the first line names the columns.</summary>
     internal bool ShowHeader { get; init; } = true;
@@ -35,12 +37,26 @@ internal sealed class ColumnTable
     /// <summary>Adds a row; cells are made safe for the terminal here, so callers pass names as they were read.</summary>
     internal void Add(params string[] cells)
     {
+        string[] safe = Array.ConvertAll(cells, SafeText.Line);
+        Expect(safe);
+        _rows.Add(safe);
+    }
+
+    /// <summary>
+    /// Makes room for cells of rows that will be written one by one (<see cref="WriteRow"/>): a table of several hundred
+    /// thousand rows is not kept.
+    /// </summary>
+    internal void Expect(params string[] cells)
+    {
         if (cells.Length != _columns.Length)
         {
             throw new ArgumentException($"{cells.Length} cells for {_columns.Length} columns", nameof(cells));
         }
 
-        _rows.Add(Array.ConvertAll(cells, SafeText.Line));
+        for (int c = 0; c < cells.Length; c++)
+        {
+            _widths[c] = Math.Max(_widths[c], cells[c].Length);
+        }
     }
 
     /// <summary>
@@ -49,54 +65,61 @@ internal sealed class ColumnTable
     /// </summary>
     internal void Write(TextWriter writer, int width, string indent = "")
     {
-        int[] widths = new int[_columns.Length];
-        for (int c = 0; c < widths.Length; c++)
-        {
-            widths[c] = ShowHeader ? _columns[c].Title.Length : 0;
-            foreach (string[] row in _rows)
-            {
-                widths[c] = Math.Max(widths[c], row[c].Length);
-            }
-        }
-
-        if (ShowHeader)
-        {
-            WriteRow(Array.ConvertAll(_columns, column => column.Title));
-        }
-
+        WriteHeader(writer, width, indent);
         foreach (string[] row in _rows)
         {
-            WriteRow(row);
+            WriteRow(writer, width, indent, row);
         }
+    }
 
-        void WriteRow(string[] cells)
+    /// <summary>Writes the line that names the columns, if there is to be one.</summary>
+    internal void WriteHeader(TextWriter writer, int width, string indent)
+    {
+        if (ShowHeader)
         {
-            StringBuilder line = new(indent);
-            for (int c = 0; c < cells.Length; c++)
+            string[] titles = Array.ConvertAll(_columns, column => column.Title);
+            Expect(titles);
+            WriteRow(writer, width, indent, titles);
+        }
+    }
+
+    /// <summary>Writes a row; its cells are safe for a terminal.</summary>
+    internal void WriteRow(TextWriter writer, int width, string indent, params string[] cells)
+    {
+        _line.Clear().Append(indent);
+        for (int c = 0; c < cells.Length; c++)
+        {
+            if (c > 0)
             {
-                if (c > 0)
-                {
-                    line.Append(Gap);
-                }
-
-                bool last = c == cells.Length - 1;
-                string cell = cells[c];
-                int room = width - line.Length;
-                if (last && WrapsLast && cell.Length > room && room >= WrapMin)
-                {
-                    TextBlock.Write(writer, line.ToString(), line.Length, cell, width, line.Length);
-                    return;
-                }
-
-                if (last && _columns[c].Side == Side.Left && cell.Length > room && room > 3)
-                {
-                    cell = string.Concat(cell.AsSpan(0, room - 3), "...");
-                }
-
-                line.Append(_columns[c].Side == Side.Right ? cell.PadLeft(widths[c]) : last ? cell : cell.PadRight(widths[c]));
+                _line.Append(Gap);
             }
 
-            writer.WriteLine(line.ToString().TrimEnd());
+            bool last = c == cells.Length - 1;
+            string cell = cells[c];
+            int room = width - _line.Length;
+            if (last && WrapsLast && cell.Length > room && room >= WrapMin)
+            {
+                TextBlock.Write(writer, _line.ToString(), _line.Length, cell, width, _line.Length);
+                return;
+            }
+
+            if (last && _columns[c].Side == Side.Left && cell.Length > room && room > 3)
+            {
+                cell = string.Concat(cell.AsSpan(0, room - 3), "...");
+            }
+
+            int blanks = Math.Max(0, _widths[c] - cell.Length);
+            bool isRight = _columns[c].Side == Side.Right;
+            _line.Append(' ', isRight ? blanks : 0).Append(cell).Append(' ', isRight || last ? 0 : blanks);
         }
+
+        int length = _line.Length;
+        while (length > 0 && _line[length - 1] == ' ')
+        {
+            length--;
+        }
+
+        _line.Length = length;
+        writer.WriteLine(_line);
     }
 }

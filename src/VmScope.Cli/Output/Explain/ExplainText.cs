@@ -11,6 +11,7 @@ internal sealed partial class ExplainText
 {
     private const int OwnersShown = 14;
     private const int GapsShown = 8;
+    private const int GapsMeasured = 1000;
 
     /// <summary>Below this many columns tables leave out what can be worked out from the rest.</summary>
     private const int NarrowColumns = 72;
@@ -312,25 +313,30 @@ internal sealed partial class ExplainText
         }
 
         _out.WriteLine(_paint.Dim(every ? "  in address order:" : "  the largest:"));
-        bool isNarrow = _width < NarrowColumns;
-        ColumnTable table = isNarrow
+        ColumnTable table = _width < NarrowColumns
             ? new(("start", Side.Left), ("bytes", Side.Right), ("kind", Side.Left))
             : new(("start", Side.Left), ("end", Side.Left), ("bytes", Side.Right), ("kind", Side.Left), ("", Side.Left));
-        for (int i = 0; i < shown; i++)
+        // Rows are not kept: there may be several hundred thousand, and the first thousand and the largest are as wide as any.
+        foreach (ref readonly Gap gap in gaps[..Math.Min(shown, GapsMeasured)])
         {
-            Gap gap = gaps[i];
-            if (isNarrow)
-            {
-                table.Add(_list.Hex(gap.Start), SizeText.Short(gap.Bytes), GapKinds.Name(gap.Kind));
-                continue;
-            }
-
-            table.Add(_list.Hex(gap.Start), _list.Hex(gap.EndExclusive), SizeText.Grouped(gap.Bytes), GapKinds.Name(gap.Kind),
-                Why(account, gap));
+            table.Expect(Cells(account, gap));
         }
 
-        table.Write(_out, _width, "  ");
+        foreach (ref readonly Gap gap in account.Largest)
+        {
+            table.Expect(Cells(account, gap));
+        }
+
+        table.WriteHeader(_out, _width, "  ");
+        foreach (ref readonly Gap gap in gaps[..shown])
+        {
+            table.WriteRow(_out, _width, "  ", Cells(account, gap));
+        }
     }
+
+    private string[] Cells(WindowAccount account, Gap gap) => _width < NarrowColumns
+        ? [_list.Hex(gap.Start), SizeText.Short(gap.Bytes), GapKinds.Name(gap.Kind)]
+        : [_list.Hex(gap.Start), _list.Hex(gap.EndExclusive), SizeText.Grouped(gap.Bytes), GapKinds.Name(gap.Kind), Why(account, gap)];
 
     private static string Why(WindowAccount account, Gap gap)
     {
