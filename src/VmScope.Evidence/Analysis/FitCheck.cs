@@ -57,7 +57,8 @@ public static class FitCheck
         if (request.IsIoremap)
         {
             int order = VmallocListTimelines.IoremapMaxOrder(
-                version, list.Architecture, BitOperations.Log2(page), list.Facts.Config.IsSet("X86_PAE") == true);
+                version, list.Architecture, BitOperations.Log2(page), list.Facts.Config.IsSet("X86_PAE") == true,
+                hasSupersections: list.Facts.Config.IsSet("SMP") == false && list.Facts.Config.IsSet("ARM_LPAE") != true);
             align = AreaSizing.IoremapAlignBytes(facts, searched - page, page, order);
             notes.Add(string.Create(CultureInfo.InvariantCulture,
                 $"ioremap of this size is aligned to {align:N0} bytes here{(request.AlignBytes > 1 ? ", whatever alignment is asked for" : "")}."));

@@ -20,6 +20,7 @@ public static partial class DmesgFile
         private PhysicalAddress? _mappedLowRam;
         private string? _layoutTitle;
         private PercpuLine? _percpu;
+        private BrokenMessage? _half;
         private bool _inZones;
         private bool _inLayout;
 
@@ -276,16 +277,42 @@ public static partial class DmesgFile
                 {
                     _highmem ??= amount;
                 }
+            }
+
+            TakeFailure(text.TrimEnd(), line, number);
+        }
+
+        /// <summary>A line that may go on in the next one.</summary>
+        private sealed record BrokenMessage(string Text, long First, long Last);
+
+        private void TakeFailure(ReadOnlySpan<char> text, string line, long number)
+        {
+            (BrokenMessage? before, _half) = (_half, null);
+            bool isNext = before?.Last == number - 1 && DmesgPrefix.Unquoted(line).Trim().SequenceEqual(text);
+            if (isNext && VmallocFailureParser.TryJoin(before!.Text, text, before.First) is { } whole)
+            {
+                if (_failures.Count > 0 && _failures[^1].Line == before.First)
+                {
+                    _failures[^1] = whole;
+                }
+                else
+                {
+                    AddTo(_failures, whole);
+                }
 
                 return;
             }
 
-            if (VmallocFailureParser.TryParse(text.TrimEnd(), number) is { } failure)
+            // Three lines are the most a message takes in the narrowest mail.
+            _half = VmallocFailureParser.MayBreak(text) ? new BrokenMessage(text.ToString(), number, number)
+                : isNext && before!.First == number - 1 ? new BrokenMessage($"{before.Text} {text}", before.First, number)
+                : null;
+            if (VmallocFailureParser.TryParse(text, number) is { } failure)
             {
                 AddTo(_failures, failure);
             }
             else if (_failures.Count > 0 && _failures[^1].Line == number - 1
-                && VmallocFailureParser.TryComplete(_failures[^1], text.TrimEnd()) is { } completed)
+                && VmallocFailureParser.TryComplete(_failures[^1], text) is { } completed)
             {
                 _failures[^1] = completed;
             }

@@ -30,6 +30,15 @@ public enum VmallocFailureKind
     /// <summary>No new per-CPU chunk.</summary>
     NoPercpuChunk,
 
+    /// <summary>The small area set aside at boot for per-CPU variables of modules has no room.</summary>
+    PercpuReservedFull,
+
+    /// <summary>No room in the present per-CPU chunks for a caller that may not wait for a new one.</summary>
+    PercpuAtomic,
+
+    /// <summary>Memory for a per-CPU chunk, or for its books, ran out.</summary>
+    NoPercpuPages,
+
     /// <summary>An address was freed that is no area: a bug of the caller.</summary>
     BadFree,
 
@@ -76,7 +85,7 @@ internal static class VmallocFailureParser
     {
         if (!text.Contains("vm", StringComparison.Ordinal) && !text.Contains("fail", StringComparison.Ordinal)
             && !text.Contains("execmem", StringComparison.Ordinal) && !text.Contains("vfree", StringComparison.Ordinal)
-            && !text.Contains("iounmap", StringComparison.Ordinal))
+            && !text.Contains("iounmap", StringComparison.Ordinal) && !text.Contains("percpu", StringComparison.Ordinal))
         {
             return null;
         }
@@ -96,6 +105,35 @@ internal static class VmallocFailureParser
             ? failure with { Process = next[..at].ToString(), Mode = next[(mode + ", mode:".Length)..].ToString() }
             : null;
     }
+
+    /// <summary>
+    /// Puts a message together that a mailer or a terminal broke in two; null when the two lines are no such thing, or the
+    /// second adds nothing.
+    /// </summary>
+    /// <param name="first">The line before, without prefix.</param>
+    /// <param name="second">The line, which has no prefix of a log of its own.</param>
+    /// <param name="line">Number of the first.</param>
+    internal static VmallocFailure? TryJoin(ReadOnlySpan<char> first, ReadOnlySpan<char> second, long line)
+    {
+        if (!MayBreak(first) || TryParse($"{first.TrimEnd()} {second.Trim()}", line) is not { } whole)
+        {
+            return null;
+        }
+
+        VmallocFailure? half = TryParse(first, line);
+        bool isMore = half is null || (half.RangeStart is null && whole.RangeStart is not null)
+            || (!half.Text.Contains(Advised, StringComparison.Ordinal) && whole.Text.Contains(Advised, StringComparison.Ordinal));
+        return isMore && TryParse(second, line) is null ? whole : null;
+    }
+
+    /// <summary>Whether a line may be the first half of a broken message.</summary>
+    internal static bool MayBreak(ReadOnlySpan<char> text) =>
+        (text.Contains("vmalloc", StringComparison.Ordinal) || text.Contains("vmap allocation", StringComparison.Ordinal)
+            || text.Contains("allocation failed", StringComparison.Ordinal) || text.Contains("Could not allocate", StringComparison.Ordinal)
+            || text.Contains("execmem", StringComparison.Ordinal))
+        && text.Length <= 200;
+
+    private const string Advised = "vmalloc=<size>";
 
     private static VmallocFailure? Placement(ReadOnlySpan<char> text, long line)
     {
@@ -125,9 +163,26 @@ internal static class VmallocFailureParser
             return Make(line, VmallocFailureKind.NoExecutableMemory, text, null, includesGuard: false);
         }
 
+        return Percpu(text, line);
+    }
+
+    // Source: mm/percpu.c, pcpu_alloc(), 2.6.30 to 7.1; kernel/module.c, percpu_modalloc(), 2.6.9 to 7.1.
+    private static VmallocFailure? Percpu(ReadOnlySpan<char> text, long line)
+    {
+        Scan scan = new(text);
+        if ((scan.Text("percpu: allocation failed, size=") || scan.Text("PERCPU: allocation failed, size=")) && scan.Decimal(out ulong size))
+        {
+            ReadOnlySpan<char> why = scan.Rest;
+            return Make(line,
+                why.Contains("failed to populate", StringComparison.Ordinal) || why.Contains("area map", StringComparison.Ordinal) ? VmallocFailureKind.NoPercpuPages
+                : why.Contains("reserved chunk failed", StringComparison.Ordinal) ? VmallocFailureKind.PercpuReservedFull
+                : why.Contains("no space left", StringComparison.Ordinal) ? VmallocFailureKind.PercpuAtomic
+                : VmallocFailureKind.NoPercpuChunk, text, size, includesGuard: false);
+        }
+
         scan = new Scan(text);
-        return (scan.Text("percpu: allocation failed, size=") || scan.Text("PERCPU: allocation failed, size=")) && scan.Decimal(out size)
-            ? Make(line, VmallocFailureKind.NoPercpuChunk, text, size, includesGuard: false)
+        return scan.Behind("Could not allocate ") && scan.Decimal(out size) && scan.Text(" bytes percpu data")
+            ? Make(line, VmallocFailureKind.PercpuReservedFull, text, size, includesGuard: false) with { Process = ProcessBefore(text, "Could not allocate ") }
             : null;
     }
 

@@ -66,6 +66,52 @@ public sealed class DoctorListTests : IDisposable
         Assert.Equal(3, report.Requests.Length);
     }
 
+    /// <summary>Goal: sizes that no kernel prints never end in a stack trace. Method: sizes beside page borders and at the top of 64 bits.</summary>
+    [Theory]
+    [InlineData("vmap allocation for size 500000001 failed: use vmalloc=<size> to increase size", "500002816")]
+    [InlineData("vmap allocation for size 1 failed: use vmalloc=<size> to increase size", "4096")]
+    [InlineData("vmap allocation for size 18446744073709551615 failed: use vmalloc=<size> to increase size", "18446744073709551615")]
+    [InlineData("insmod: vmalloc error: size 18446744073709551615, vm_struct allocation failed, mode:0x1", "18446744073709551615")]
+    [InlineData("percpu: allocation failed, size=18446744073709551615 align=1 atomic=0, failed to allocate new chunk", "")]
+    public void Odd_sizes_are_rounded_or_called_impossible(string message, string searched)
+    {
+        Write("dmesg", BootLog.I386(message));
+        Write("vmallocinfo", "0xf8800000-0xf8803000   12288 n_tty_open+0x16/0x90 pages=2 vmalloc\n");
+        DoctorReport report = Examine();
+        Assert.Equal(searched, report.Request!.SearchedBytes?.ToString(System.Globalization.CultureInfo.InvariantCulture) ?? "");
+        Assert.Equal(DoctorSeverity.Serious, report.Severity);
+    }
+
+    /// <summary>Goal: a per-CPU chunk is looked for with its own size. Method: a list that shows how large one is.</summary>
+    [Fact]
+    public void A_percpu_chunk_is_as_large_as_those_in_the_list()
+    {
+        Write("dmesg", BootLog.I386("percpu: allocation failed, size=2048 align=8 atomic=0, failed to allocate new chunk"));
+        Write("vmallocinfo", """
+            0xf7ffe000-0xff300000 120594432 owner+0x1/0x2 pages=9 vmalloc
+            0xff4f0000-0xff5fe000 1105920 pcpu_get_vm_areas+0x0/0x7b0 vmalloc
+
+            """);
+        DoctorReport report = Examine();
+        Assert.Equal((2048UL, 1105920UL), (report.Request!.Bytes, report.Request.SearchedBytes));
+        Assert.Contains(report.Statements, statement => statement.Text.Contains("a new chunk to take them from: 1,105,920 bytes", StringComparison.Ordinal));
+        Assert.DoesNotContain("guard page included", report.Summary, StringComparison.Ordinal);
+    }
+
+    /// <summary>Goal: a broken kernel is not called merely full. Method: a bad free in the log of a machine whose list has no room.</summary>
+    [Theory]
+    [InlineData("Trying to vfree() nonexistent vm area (f8800000)", DoctorVerdict.Corrupt)]
+    [InlineData("illegal size (32792) or align (8) for percpu allocation", DoctorVerdict.ImpossibleSize)]
+    public void What_the_log_says_weighs_more_than_a_full_window(string message, DoctorVerdict verdict)
+    {
+        Write("dmesg", BootLog.I386(message));
+        Write("vmallocinfo", "0xf7ffe000-0xfff00000 133177344 owner+0x1/0x2 pages=9 vmalloc\n");
+        DoctorReport report = Examine();
+        Assert.Equal(verdict, report.Verdict);
+        Assert.DoesNotContain("Nothing has failed", report.Summary, StringComparison.Ordinal);
+        Assert.Contains("The vmalloc window is full", report.Summary, StringComparison.Ordinal);
+    }
+
     /// <summary>Goal: the module windows are measured like the vmalloc one. Method: lists that fill the range the message prints.</summary>
     [Theory]
     [InlineData("x86-64", 0xffffffffc0000000, 0x3f000000, 0xffffc90000000000, "bpf_prog_pack_alloc", 0x201000, 0x201000, 503, 2_101_248, "exhausted", 36_864)]
@@ -147,4 +193,18 @@ public sealed class DoctorListTests : IDisposable
     private void Write(string name, string content) => File.WriteAllText(Path.Combine(_folder.FullName, name), content);
 
     private DoctorReport Examine() => VmScope.Analysis.Doctor.Examine(EvidenceBundle.Open(_folder.FullName, Stream.Null), DoctorOptions.Default);
+}
+
+file static class BootLog
+{
+    /// <summary>The first lines of an i386 boot with 1 GiB, and a message.</summary>
+    internal static string I386(string message) => $"""
+        [    0.000000] Linux version 5.10.0-32-686 (builder@host) #1
+        [    0.000000] BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable
+        [    0.000000] BIOS-e820: [mem 0x0000000000100000-0x000000003ffdffff] usable
+        [    0.000000] Kernel command line: quiet
+        [    0.000000] virtual kernel memory layout:
+        [    0.000000]     vmalloc : 0xf7ffe000 - 0xff5fe000   ( 118 MB)
+        [  100.000000] {message}
+        """;
 }

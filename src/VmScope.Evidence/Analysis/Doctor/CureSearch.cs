@@ -182,7 +182,7 @@ internal sealed class CureSearch(LayoutInputs inputs, KernelLayout before, ListE
 
         for (int i = 0; i < _count; i++)
         {
-            if (!space.TryPlace(new AreaRequest(request.SizeBytes, request.AlignBytes, start, end), out _))
+            if (!space.TryPlace(new AreaRequest(Align.Up(request.SizeBytes, list.PageBytes), request.AlignBytes, start, end), out _))
             {
                 return false;
             }

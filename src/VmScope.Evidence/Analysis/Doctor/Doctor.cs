@@ -17,6 +17,9 @@ public sealed class Doctor
     /// <summary>Bus numbers of a PCI domain.</summary>
     private const int PciBuses = 256;
 
+    /// <summary>No address space is larger.</summary>
+    private const ulong LargestBytes = 1UL << 62;
+
     private readonly EvidenceBundle _bundle;
     private readonly DoctorOptions _options;
     private readonly DmesgReport? _dmesg;
@@ -60,7 +63,6 @@ public sealed class Doctor
 
         _requests = _log is null ? [] : new FailedRequests(_log, _architecture, _bundle.PageSize.Bytes, _layout, _bundle.Config).Collect(_dmesg!.Failures);
         FailedRequest? main = MainRequest();
-        bool isCorrupt = _dmesg?.Failures.Any(failure => failure.Kind is VmallocFailureKind.BadFree or VmallocFailureKind.Overlap) == true;
         if (hasList)
         {
             _list = ReadList(main);
@@ -71,13 +73,17 @@ public sealed class Doctor
         }
 
         DoctorReport report = main is null ? WithoutFailure() : WithFailure(main);
-        if (isCorrupt && report.Severity != DoctorSeverity.Serious)
+        if (HasCorruption && report.Verdict is not DoctorVerdict.Corrupt && (main is null || HarmlessReason(main) is not null))
         {
+            // What the list shows beside may come of it, and weighs less.
+            string beside = report.Severity == DoctorSeverity.Serious && _list?.Findings.FirstOrDefault(finding => finding.HasWeight) is { } worst
+                ? $" Also: {FirstSentence(worst.Text)}"
+                : "";
             report = report with
             {
                 Verdict = DoctorVerdict.Corrupt,
                 Severity = DoctorSeverity.Serious,
-                Summary = "Something freed what was no area, or the kernel's own books disagree: a bug in a driver or in the kernel, not a lack of room.",
+                Summary = $"Something freed what was no area, or the kernel's own books disagree: a bug in a driver or in the kernel, not a lack of room.{beside}",
             };
         }
 
@@ -89,6 +95,8 @@ public sealed class Doctor
             List = _list,
         };
     }
+
+    private bool HasCorruption => _dmesg?.Failures.Any(failure => failure.Kind is VmallocFailureKind.BadFree or VmallocFailureKind.Overlap) == true;
 
     private string ArchitectureName() =>
         _options.Architecture is { } told ? Normal(told)
@@ -183,14 +191,14 @@ public sealed class Doctor
         OtherMessages();
         Finding? worst = _list?.Findings.FirstOrDefault(finding => finding.HasWeight);
         AddListStatements(_list?.Vmalloc);
-        bool isRefused = _log is { Events.Count: > 0 } log && log.Events.Any(found => found.Kind is LogEventKind.EarlyMapping or LogEventKind.PercpuIllegalSize);
-        DoctorReport report = worst is null
-            ? isRefused
-                ? Base(DoctorVerdict.ImpossibleSize, DoctorSeverity.Serious, "A request was refused before any address was looked for; the messages below say which.")
-                : _log is { Events.Count: > 0 }
-                    ? Base(DoctorVerdict.OutOfPages, DoctorSeverity.Notice, "No request for kernel addresses failed; the log tells of failures of another kind.")
-                    : Base(DoctorVerdict.Healthy, DoctorSeverity.None, Healthy())
-            : Base(VerdictOf(worst), DoctorSeverity.Serious, $"Nothing has failed, but: {FirstSentence(worst.Text)}");
+        bool hasEvents = _log is { Events.Count: > 0 };
+        bool isRefused = hasEvents && _log!.Events.Any(found => found.Kind is LogEventKind.EarlyMapping or LogEventKind.PercpuIllegalSize);
+        string list = worst is null ? "" : $" Also: {FirstSentence(worst.Text)}";
+        DoctorReport report =
+            isRefused ? Base(DoctorVerdict.ImpossibleSize, DoctorSeverity.Serious, $"A request was refused before any address was looked for; the messages below say which.{list}")
+            : worst is not null ? Base(VerdictOf(worst), DoctorSeverity.Serious, $"{(hasEvents || HasCorruption ? "No request for kernel addresses failed" : "Nothing has failed")}, but: {FirstSentence(worst.Text)}")
+            : hasEvents ? Base(DoctorVerdict.OutOfPages, DoctorSeverity.Notice, "No request for kernel addresses failed; the log tells of failures of another kind.")
+            : Base(DoctorVerdict.Healthy, DoctorSeverity.None, Healthy());
         return WithNumbers(report, _list?.Vmalloc, null);
     }
 
@@ -228,10 +236,20 @@ public sealed class Doctor
             return WithoutAddresses(main);
         }
 
+        if (main.Percpu is PercpuShortage.Reserved or PercpuShortage.Atomic)
+        {
+            return WithoutChunk(main);
+        }
+
+        if (main.Percpu == PercpuShortage.Chunk)
+        {
+            main = main with { SearchedBytes = ChunkBytes() };
+        }
+
         WindowAccount? account = AccountOf(main);
         AddressWindow? window = account?.Window ?? WindowBounds(main);
         LogEvent? pci = PciWindow(main);
-        FitRequest? fit = main.SearchedBytes is { } searched ? Fit(searched, main.IsIoremap || pci is not null) : null;
+        FitRequest? fit = main.SearchedBytes is { } searched and <= LargestBytes ? Fit(searched, main.IsIoremap || pci is not null) : null;
         FitAnswer? answer = fit is not null && account is not null && _list is not null ? FitCheck.Ask(_list, account, fit) : null;
         (DoctorVerdict verdict, string why) = Judge(main, window, account, answer);
         StateRequest(main);
@@ -248,6 +266,51 @@ public sealed class Doctor
         string summary = $"{char.ToUpperInvariant(head[0])}{head[1..]}.{CureSummary(main, cure)}";
         DoctorReport report = Base(verdict, DoctorSeverity.Serious, summary) with { Request = main, Cure = cure, Window = window };
         return WithNumbers(report, account, answer);
+    }
+
+    /// <summary>A per-CPU allocation that wanted no new chunk.</summary>
+    private DoctorReport WithoutChunk(FailedRequest main)
+    {
+        StateRequest(main);
+        string summary;
+        if (main.Percpu == PercpuShortage.Reserved)
+        {
+            string area = _dmesg?.Percpu?.ReservedBytes is > 0 and ulong reserved ? $"The {Grouped(reserved)} bytes" : "The few KiB";
+            summary = $"{area} set aside at boot for per-CPU variables of modules had no room for {Grouped(main.Bytes ?? 0)} more{(main.Process is { } module ? $" (module {module})" : "")}. vmalloc= does nothing for it.";
+            _statements.Add(new DoctorStatement("Every module that declares per-CPU variables takes its share of that area while it is loaded. What helps: unload modules that are not needed, build the ones with large per-CPU variables into the kernel or let them allocate at run time, or build with a larger PERCPU_MODULE_RESERVE.", Sureness.Derived));
+        }
+        else
+        {
+            summary = $"The present per-CPU chunks had no room for {Grouped(main.Bytes ?? 0)} bytes, and the caller could not wait for another chunk. vmalloc= does nothing for it.";
+            _statements.Add(new DoctorStatement("The kernel adds a chunk in the background after such a failure, so the next try mostly succeeds. When this goes on, something allocates per-CPU memory without end: compare Percpu in meminfo and the chunks of pcpu_get_vm_areas over time (vmscope diff).", Sureness.Derived));
+        }
+
+        AddListStatements(_list?.Vmalloc);
+        OtherMessages();
+        return WithNumbers(Base(DoctorVerdict.NoRoom, DoctorSeverity.Serious, summary) with { Request = main }, _list?.Vmalloc, null);
+    }
+
+    /// <summary>The size of a per-CPU chunk: that of the ones in the list, where they agree (on one memory node they do).</summary>
+    private ulong? ChunkBytes()
+    {
+        ulong? bytes = null;
+        for (int i = 0; i < (_list?.Areas.Count ?? 0); i++)
+        {
+            ref readonly AreaSlot area = ref _list!.Areas[i];
+            if (area.Caller == 0 || !_list!.IsPercpu(area.Caller))
+            {
+                continue;
+            }
+
+            if (bytes is { } other && other != area.SizeBytes)
+            {
+                return null;
+            }
+
+            bytes = area.SizeBytes;
+        }
+
+        return bytes;
     }
 
     private DoctorReport WithoutAddresses(FailedRequest main)
@@ -379,28 +442,38 @@ public sealed class Doctor
     {
         if (main.SearchedBytes is not { } searched)
         {
-            return (DoctorVerdict.NoRoom, "had no room for a request whose size the message does not give");
+            return (DoctorVerdict.NoRoom, main.Percpu == PercpuShortage.Chunk
+                ? "had no room for another per-CPU chunk"
+                : "had no room for a request whose size the message does not give");
         }
+
+        if (searched > LargestBytes)
+        {
+            return (DoctorVerdict.ImpossibleSize, $"cannot take {Grouped(searched)} bytes: no address space is that large. The size is a bug or an overflow of whoever asked");
+        }
+
+        string chunk = main.Percpu == PercpuShortage.Chunk ? " for another per-CPU chunk" : "";
+        string guard = main.Percpu == PercpuShortage.Chunk ? "" : " (guard page included)";
 
         if (WindowBytes(main, window) is { } whole && searched > whole)
         {
-            return (DoctorVerdict.LargerThanWindow, $"has {Grouped(whole)} bytes in all, and {Grouped(searched)} were asked for (guard page included): {Grouped(searched - whole)} more than the whole window");
+            return (DoctorVerdict.LargerThanWindow, $"has {Grouped(whole)} bytes in all, and {Grouped(searched)} were asked for{guard}: {Grouped(searched - whole)} more than the whole window");
         }
 
         if (account is null || answer is null)
         {
             string size = WindowBytes(main, window) is { } bytes ? $" of {Grouped(bytes)} bytes" : "";
             string missing = _list is { Addresses: not AddressState.Real } ? "its list has no real addresses, so holes cannot be measured" : "how full it was, only /proc/vmallocinfo shows";
-            return (DoctorVerdict.NoRoom, $"{(size.Length > 0 ? $"({size[4..]}) " : "")}had no hole of {Grouped(searched)} bytes (guard page included); {missing}");
+            return (DoctorVerdict.NoRoom, $"{(size.Length > 0 ? $"({size[4..]}) " : "")}had no hole of {Grouped(searched)} bytes{guard}{chunk}; {missing}");
         }
 
         if (answer.Fits)
         {
-            return (DoctorVerdict.NoRoom, $"had no hole of {Grouped(searched)} bytes when the request failed; in the list, taken at another moment, the largest has {Grouped(answer.LargestHoleBytes)}");
+            return (DoctorVerdict.NoRoom, $"had no hole of {Grouped(searched)} bytes{chunk} when the request failed; in the list, taken at another moment, the largest has {Grouped(answer.LargestHoleBytes)}");
         }
 
         ulong free = Free(account);
-        string holes = $"the largest hole has {Grouped(answer.LargestHoleBytes)} bytes and {Grouped(searched)} were asked for (guard page included): short by {Grouped(answer.ShortByBytes)}";
+        string holes = $"the largest hole has {Grouped(answer.LargestHoleBytes)} bytes and {Grouped(searched)} were asked for{guard}: short by {Grouped(answer.ShortByBytes)}";
         return free >= searched
             ? (DoctorVerdict.Fragmentation, $"is fragmented: {Grouped(free)} bytes are free in {account.Holes} holes, but {holes}")
             : (DoctorVerdict.Exhausted, $"is full: {Grouped(free)} bytes are free in {account.Holes} holes; {holes}");
@@ -414,10 +487,16 @@ public sealed class Doctor
         _statements.Add(new DoctorStatement($"{Quoted(main)}{times}.", Sureness.Printed, _logName, main.Line));
         if (main.Window != FailedWindow.None)
         {
-            _statements.Add(new DoctorStatement($"It was {DoctorWords.Phrase(main.Window)}: {main.WindowReason}.", main.WindowCertainty, _logName, main.Line));
+            _statements.Add(new DoctorStatement($"It was {DoctorWords.Purpose(main)}: {main.WindowReason}.", main.WindowCertainty, _logName, main.Line));
         }
 
-        if (main.Bytes is { } bytes && main.Window != FailedWindow.None)
+        if (main.Percpu == PercpuShortage.Chunk)
+        {
+            _statements.Add(new DoctorStatement(main.SearchedBytes is { } chunk
+                ? $"What found no room was not the {Grouped(main.Bytes ?? 0)} bytes asked for but a new chunk to take them from: {Grouped(chunk)} bytes, like the chunks in the list, without a guard page."
+                : $"What found no room was not the {Grouped(main.Bytes ?? 0)} bytes asked for but a new chunk to take them from, whose size the message does not give.", Sureness.Derived, _logName, main.Line));
+        }
+        else if (main.Bytes is { } bytes && main.Percpu == PercpuShortage.None && main.Window != FailedWindow.None)
         {
             _statements.Add(new DoctorStatement(main.GuardIncluded
                 ? $"This message gives the size that was looked for, guard page included: {Grouped(bytes)} bytes, so {Grouped(bytes - Math.Min(bytes, _bundle.PageSize.Bytes))} of use."
@@ -544,7 +623,9 @@ public sealed class Doctor
             _statements.Add(_layout is null
                 ? new DoctorStatement("Which value of vmalloc= is enough cannot be computed: the kernel's version and the machine's memory are not both in the evidence (dmesg from the boot on, or version and iomem).", Sureness.Derived)
                 : main.SearchedBytes is null
-                    ? new DoctorStatement("Which value of vmalloc= is enough cannot be computed: the message gives no size.", Sureness.Derived)
+                    ? new DoctorStatement(main.Percpu == PercpuShortage.Chunk
+                        ? "Which value of vmalloc= is enough cannot be computed: /proc/vmallocinfo would show how large a chunk is."
+                        : "Which value of vmalloc= is enough cannot be computed: the message gives no size.", Sureness.Derived)
                     : new DoctorStatement("No value of vmalloc= makes the window large enough for this request on this machine. What is left: fewer mappings, another split between user and kernel (VMSPLIT_2G, VMSPLIT_1G), or a 64-bit kernel.", Sureness.Derived));
             return;
         }
@@ -567,12 +648,18 @@ public sealed class Doctor
     {
         if (cure is not null)
         {
-            return $" vmalloc={cure.Value} is the smallest value that {(cure.IsProved ? "works" : "could work")}; it costs {SizeText(cure.LowmemLostBytes)} of lowmem.";
+            string how = cure.IsProved ? "is the smallest value that works"
+                : main.SearchedBytes > cure.Before?.Vmalloc.SizeBytes ? "is the smallest value that could work"
+                : "is enough, and perhaps more than is needed";
+            return $" vmalloc={cure.Value} {how}; it costs {SizeText(cure.LowmemLostBytes)} of lowmem.";
         }
 
         return main.Window switch
         {
-            FailedWindow.Vmalloc or FailedWindow.Percpu when Advice.HasVmallocOption(_architecture) == true => _layout is null ? " vmalloc= applies here; which value is enough needs the kernel's version and memory." : " No value of vmalloc= is enough.",
+            FailedWindow.Vmalloc or FailedWindow.Percpu when Advice.HasVmallocOption(_architecture) == true =>
+                _layout is null ? " vmalloc= applies here; which value is enough needs the kernel's version and memory."
+                : main.SearchedBytes is null ? " vmalloc= applies here; which value is enough cannot be told without the size."
+                : " No value of vmalloc= is enough.",
             FailedWindow.Unknown => " Whether vmalloc= helps is open until the architecture is known.",
             FailedWindow.Vmalloc or FailedWindow.Percpu or FailedWindow.FixedRange => $" vmalloc= is not available on {_architecture}.",
             _ => " vmalloc= does nothing for it.",
@@ -611,7 +698,7 @@ public sealed class Doctor
         {
             if (!_statements.Exists(statement => statement.Line == other.Line && statement.File == _logName))
             {
-                string verdict = HarmlessReason(other) is { } harmless ? $": {harmless}" : $" ({DoctorWords.Phrase(other.Window)})";
+                string verdict = HarmlessReason(other) is { } harmless ? $": {harmless}" : $" ({DoctorWords.Purpose(other)})";
                 _statements.Add(new DoctorStatement($"Also: {Quoted(other)}{verdict}", other.WindowCertainty, _logName, other.Line));
             }
         }

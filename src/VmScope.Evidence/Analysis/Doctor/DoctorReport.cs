@@ -68,6 +68,22 @@ public enum FailedWindow
     Early,
 }
 
+/// <summary>What had no room for a per-CPU allocation.</summary>
+public enum PercpuShortage
+{
+    /// <summary>It was none.</summary>
+    None,
+
+    /// <summary>The vmalloc window, for a whole new chunk.</summary>
+    Chunk,
+
+    /// <summary>The area set aside at boot for the variables of modules.</summary>
+    Reserved,
+
+    /// <summary>The present chunks, for a caller that may not wait until there is another.</summary>
+    Atomic,
+}
+
 /// <summary>How bad it is.</summary>
 public enum DoctorSeverity
 {
@@ -109,6 +125,9 @@ public sealed record FailedRequest(
 {
     /// <summary>Whether device memory was to be mapped, whose alignment the kernel chooses by its size.</summary>
     public bool IsIoremap { get; init; }
+
+    /// <summary>Of a per-CPU allocation: what had no room.</summary>
+    public PercpuShortage Percpu { get; init; }
 }
 
 /// <summary>A value of <c>vmalloc=</c> that helps.</summary>

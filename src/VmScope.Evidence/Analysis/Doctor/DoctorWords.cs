@@ -41,6 +41,16 @@ public static class DoctorWords
         DoctorSeverity.Serious => "serious",
     };
 
+    /// <summary>The window of a request in a sentence, and what it was for.</summary>
+    public static string Purpose(FailedRequest request) => (request.Window, request.Percpu) switch
+    {
+        (FailedWindow.Bpf, _) => "the module window, for BPF or other generated code",
+        (FailedWindow.Percpu, PercpuShortage.Reserved) => "the area set aside for per-CPU variables of modules",
+        (FailedWindow.Percpu, PercpuShortage.Atomic) => "the present per-CPU chunks",
+        (FailedWindow.Percpu, _) => "the vmalloc window, for a per-CPU chunk",
+        _ => Phrase(request.Window),
+    };
+
     /// <summary>A window in a sentence.</summary>
     public static string Phrase(FailedWindow window) => window switch
     {
@@ -48,8 +58,8 @@ public static class DoctorWords
         FailedWindow.Unknown => "a window the evidence does not name",
         FailedWindow.Vmalloc => "the vmalloc window",
         FailedWindow.Modules => "the module window",
-        FailedWindow.Bpf => "the module window, for BPF or other generated code",
-        FailedWindow.Percpu => "the vmalloc window, for a per-CPU chunk",
+        FailedWindow.Bpf => "the module window",
+        FailedWindow.Percpu => "the vmalloc window",
         FailedWindow.FixedRange => "the range the message prints",
         FailedWindow.Early => "the early mapping slots",
     };

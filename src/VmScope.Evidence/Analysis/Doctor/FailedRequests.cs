@@ -53,13 +53,20 @@ internal sealed class FailedRequests(LogReading log, string architecture, ulong 
 
     /// <summary>Whether two messages tell of the same thing: a rate limit often leaves only the first with its call trace.</summary>
     private static bool IsLike(FailedRequest left, FailedRequest right) =>
-        left.Bytes == right.Bytes && left.Range == right.Range && left.GuardIncluded == right.GuardIncluded
+        left.Bytes == right.Bytes && left.Range == right.Range && left.GuardIncluded == right.GuardIncluded && left.Percpu == right.Percpu
         && (left.Window == FailedWindow.None) == (right.Window == FailedWindow.None)
         && (left.Window == right.Window || left.WindowCertainty >= Sureness.Assumed || right.WindowCertainty >= Sureness.Assumed);
 
     private static bool IsSecondOf(VmallocFailure first, VmallocFailure second)
     {
-        if (first.Kind != VmallocFailureKind.NoAddressRange || second.Kind is not (VmallocFailureKind.Refused or VmallocFailureKind.NoArea)
+        if (IsPercpu(first.Kind) && second.Kind == VmallocFailureKind.PercpuReservedFull && second.Process is not null)
+        {
+            // The loader of modules names its module behind the allocator's call trace.
+            return first.Process is null && first.SizeBytes == second.SizeBytes && second.Line - first.Line <= LogReading.TraceLines;
+        }
+
+        if (first.Kind != VmallocFailureKind.NoAddressRange
+            || second.Kind is not (VmallocFailureKind.Refused or VmallocFailureKind.NoArea or VmallocFailureKind.NoExecutableMemory)
             || second.Line - first.Line > PairLines)
         {
             return false;
@@ -67,6 +74,9 @@ internal sealed class FailedRequests(LogReading log, string architecture, ulong 
 
         return first.SizeBytes is not { } searched || second.SizeBytes is not { } asked || (asked < searched && searched - asked <= 2 * 65536);
     }
+
+    private static bool IsPercpu(VmallocFailureKind kind) =>
+        kind is VmallocFailureKind.NoPercpuChunk or VmallocFailureKind.PercpuReservedFull or VmallocFailureKind.PercpuAtomic or VmallocFailureKind.NoPercpuPages;
 
     private FailedRequest Make(VmallocFailure failure, VmallocFailure? second)
     {
@@ -80,24 +90,32 @@ internal sealed class FailedRequests(LogReading log, string architecture, ulong 
             ? new VirtualRange(start, end.Value - start.Value)
             : null;
         string? process = failure.Process ?? second?.Process;
-        (FailedWindow window, string reason, Sureness certainty) = WindowOf(failure, range, trace, process);
-        ulong? searched = failure.SizeBytes is not { } size ? null
-            : failure.SizeIncludesGuard ? size
+        bool isExecutable = second?.Kind == VmallocFailureKind.NoExecutableMemory;
+        (FailedWindow window, string reason, Sureness certainty) = WindowOf(failure, range, trace, process, isExecutable);
+        // A per-CPU object is no area: what found no place is a chunk, whose size the message does not give.
+        ulong? searched = failure.SizeBytes is not { } size || IsPercpu(failure.Kind) ? null
             : size > ulong.MaxValue - (2 * pageBytes) ? size
-            : Align.Up(size, pageBytes) + pageBytes;
+            : Align.Up(size, pageBytes) + (failure.SizeIncludesGuard ? 0 : pageBytes);
         return new FailedRequest(failure.Line, window, reason, certainty, failure.SizeBytes, failure.SizeIncludesGuard, searched, range, process, 1, failure.Text)
         {
             IsIoremap = trace.HasAny(IoremapFunctions),
+            Percpu = !IsPercpu(failure.Kind) ? PercpuShortage.None
+                : failure.Kind == VmallocFailureKind.PercpuAtomic ? PercpuShortage.Atomic
+                : failure.Kind != VmallocFailureKind.PercpuReservedFull ? PercpuShortage.Chunk
+                : architecture == "i386" && !failure.Text.Contains("reserved chunk", StringComparison.Ordinal) ? PercpuShortage.Chunk
+                : PercpuShortage.Reserved,
         };
     }
 
-    private (FailedWindow, string, Sureness) WindowOf(VmallocFailure failure, VirtualRange? range, CallTrace trace, string? process)
+    private (FailedWindow, string, Sureness) WindowOf(VmallocFailure failure, VirtualRange? range, CallTrace trace, string? process, bool isExecutable)
     {
         switch (failure.Kind)
         {
-            case VmallocFailureKind.NoPages or VmallocFailureKind.NoPageArray or VmallocFailureKind.NotMapped or VmallocFailureKind.ExceedsTotalPages:
+            case VmallocFailureKind.NoPages or VmallocFailureKind.NoPageArray or VmallocFailureKind.NotMapped or VmallocFailureKind.ExceedsTotalPages or VmallocFailureKind.NoPercpuPages:
                 return (FailedWindow.None, "the message is about memory, not about addresses", Sureness.Printed);
-            case VmallocFailureKind.NoPercpuChunk:
+            case VmallocFailureKind.PercpuReservedFull when failure.Process is not null:
+                return (FailedWindow.Percpu, $"the per-CPU variables of the module {failure.Process}", Sureness.Printed);
+            case VmallocFailureKind.NoPercpuChunk or VmallocFailureKind.PercpuReservedFull or VmallocFailureKind.PercpuAtomic:
                 return (FailedWindow.Percpu, "the message comes from the per-CPU allocator", Sureness.Printed);
             case VmallocFailureKind.NoExecutableMemory:
                 return IsBpf(trace) ? (FailedWindow.Bpf, "executable memory for BPF", Sureness.Printed) : (FailedWindow.Modules, "the message comes from the allocator of executable memory", Sureness.Printed);
@@ -109,10 +127,10 @@ internal sealed class FailedRequests(LogReading log, string architecture, ulong 
 
         if (range is { } printed)
         {
-            return OfRange(printed, trace);
+            return OfRange(printed, trace, isExecutable);
         }
 
-        bool isExecutable = trace.HasAny("module_alloc", "module_alloc_update_bounds", "execmem_alloc*", "__execmem_alloc", "execmem_vmalloc", "layout_and_allocate", "move_module", "bpf_jit_alloc_exec", "bpf_jit_binary_alloc");
+        isExecutable |= trace.HasAny("module_alloc", "module_alloc_update_bounds", "execmem_alloc*", "__execmem_alloc", "execmem_vmalloc", "layout_and_allocate", "move_module", "bpf_jit_alloc_exec", "bpf_jit_binary_alloc");
         if (isExecutable)
         {
             FailedWindow exec = IsBpf(trace) ? FailedWindow.Bpf : FailedWindow.Modules;
@@ -159,7 +177,7 @@ internal sealed class FailedRequests(LogReading log, string architecture, ulong 
 
     private static bool IsBpf(CallTrace trace) => trace.HasAny("bpf_*", "__bpf_*", "arch_bpf_trampoline*", "sk_attach_filter", "seccomp_*");
 
-    private (FailedWindow, string, Sureness) OfRange(VirtualRange range, CallTrace trace)
+    private (FailedWindow, string, Sureness) OfRange(VirtualRange range, CallTrace trace, bool isExecutable)
     {
         FailedWindow executable = IsBpf(trace) ? FailedWindow.Bpf : FailedWindow.Modules;
         if (layout is not null)
@@ -194,6 +212,9 @@ internal sealed class FailedRequests(LogReading log, string architecture, ulong 
             "i386" or "arm" when range.Start.Value >= 0xc0000000 => (FailedWindow.Vmalloc, "the printed range lies above the direct map", Sureness.Assumed),
             _ when range.SizeBytes >= 16 * Size.MiB && range.Last.Value <= uint.MaxValue && range.Start.Value >= 0x80000000 =>
                 (FailedWindow.Vmalloc, "the printed range is as large as a 32-bit kernel's vmalloc area", Sureness.Assumed),
+            _ when isExecutable => (executable, "the next message comes from the allocator of executable memory", Sureness.Printed),
+            _ when range.Start.Value >= 0xffffffff_80000000 => (executable, "only the module areas of 64-bit kernels lie that high", Sureness.Assumed),
+            _ when range.SizeBytes > 1UL << 33 => (FailedWindow.Vmalloc, "only the vmalloc area of a 64-bit kernel is that large", Sureness.Derived),
             _ => (FailedWindow.FixedRange, "the printed range is no window known here", Sureness.Printed),
         };
     }

@@ -48,7 +48,7 @@ internal sealed record CallTrace(ImmutableArray<string> Functions)
 internal sealed class LogReading
 {
     /// <summary>Lines a call trace may follow in: the longest recorded ones have about seventy.</summary>
-    private const int TraceLines = 90;
+    internal const int TraceLines = 90;
 
     private const int FunctionsMax = 256;
     private const int EventsMax = 1000;
