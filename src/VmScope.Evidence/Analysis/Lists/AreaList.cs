@@ -29,8 +29,12 @@ public sealed class AreaList
     private const int ChunkShift = 15;
     private const int ChunkMask = (1 << ChunkShift) - 1;
     private const int FirstChunk = 256;
+
+    /// <summary>All areas in one chunk: a place is below 2^30, and none has higher bits.</summary>
+    private const int WholeShift = 30;
     private AreaSlot[][] _chunks = new AreaSlot[8][];
     private AreaSlot[]? _current;
+    private int _shift = ChunkShift;
     private int _count;
 
     /// <summary>Areas from this place on lie so many places further on, where another list was joined.</summary>
@@ -51,7 +55,7 @@ public sealed class AreaList
         get
         {
             int place = PlaceOf(index);
-            return ref _chunks[place >> ChunkShift][place & ChunkMask];
+            return ref _chunks[place >> _shift][place & ((1 << _shift) - 1)];
         }
     }
 
@@ -59,9 +63,10 @@ public sealed class AreaList
     public ReadOnlySpan<AreaSlot> From(int index)
     {
         int place = PlaceOf(index);
-        int inChunk = place & ChunkMask;
+        int inChunk = place & ((1 << _shift) - 1);
         int end = index < _seam ? Math.Min(_count, _seam) : _count;
-        return _chunks[place >> ChunkShift].AsSpan(inChunk, Math.Min(ChunkMask + 1 - inChunk, end - index));
+        AreaSlot[] chunk = _chunks[place >> _shift];
+        return chunk.AsSpan(inChunk, Math.Min(chunk.Length - inChunk, end - index));
     }
 
     /// <summary>Joins a list whose areas come behind all of these; it must not be used afterwards.</summary>
@@ -177,6 +182,7 @@ public sealed class AreaList
         }
 
         runs.Add(_count);
+        _chunks = [];
         AreaSlot[] to = new AreaSlot[_count];
         while (runs.Count > 2)
         {
@@ -192,15 +198,8 @@ public sealed class AreaList
             (from, to, runs) = (to, from, merged);
         }
 
-        (_seam, _gap) = (int.MaxValue, 0);
-        _chunks = new AreaSlot[(_count >> ChunkShift) + 1][];
-        for (int chunk = 0; chunk < _chunks.Length; chunk++)
-        {
-            int start = chunk << ChunkShift;
-            _chunks[chunk] = from[start..Math.Min(start + ChunkMask + 1, _count)];
-        }
-
-        _isSorted = true;
+        // In one piece: a copy in chunks would be as much memory again.
+        (_chunks, _shift, _seam, _gap, _isSorted) = ([from], WholeShift, int.MaxValue, 0, true);
     }
 
     /// <summary>The index of the first area whose start is not below an address; the count when there is none.</summary>
