@@ -90,11 +90,12 @@ public sealed class AtomicKmap
         return new AtomicKmapAnswer.Mapped(new AtomicMapping(slot, address, page), replaced);
     }
 
-    /// <summary>Gives the slot of a type back. Where mapping flushes, the entry is left as it is.</summary>
+    /// <summary>Gives the slot of a type back. Where mapping flushes and nothing checks, the entry is left as it is.</summary>
     public void UnmapType(int type, int cpu, ActionLog? log = null)
     {
         int slot = type + (Facts.SlotsPerCpu * cpu);
-        if (Facts.FlushesOnMap)
+        // A kernel that stops at a busy entry must empty it, or the next mapping of this type would stop it.
+        if (Facts.FlushesOnMap && Facts.BusySlot == BusySlotRule.Overwrites)
         {
             log?.Step($"slot {slot} keeps its entry: the next mapping will overwrite and flush it");
         }
@@ -105,7 +106,7 @@ public sealed class AtomicKmap
     }
 
     /// <summary>Maps a page in the next slot of the CPU's or the running task's stack (2.6.37 on).</summary>
-    /// <param name="page">The page; null for one that the direct map answers, which still takes its turn from 5.11 on.</param>
+    /// <param name="page">The page, of high memory.</param>
     /// <param name="cpu">The CPU that runs the caller.</param>
     /// <param name="log">Receives what happened.</param>
     public AtomicKmapAnswer Push(PageFrameNumber page, int cpu, ActionLog? log = null)
@@ -116,7 +117,8 @@ public sealed class AtomicKmap
         string owner = Facts.AtomicRule == AtomicKmapRule.TaskStack ? $"task {_current[cpu]}" : $"CPU {cpu}";
         if (index + 1 > Facts.SlotsPerCpu - (Facts.AtomicRule == AtomicKmapRule.TaskStack ? 1 : 0))
         {
-            return new AtomicKmapAnswer.Bug($"{owner} holds {depth} mappings; {Facts.SlotsPerCpu} slots are all there are");
+            return new AtomicKmapAnswer.Bug($"{owner} holds {depth} mappings; {Facts.SlotsPerCpu} slots are all there are"
+                + (Facts.AtomicRule == AtomicKmapRule.CpuStack ? " (without DEBUG_HIGHMEM nothing checks, and the next slot is another CPU's)" : ""));
         }
 
         int slot = index + (Facts.SlotsPerCpu * cpu);
@@ -135,9 +137,10 @@ public sealed class AtomicKmap
     public string? Pop(VirtualAddress address, int cpu, ActionLog? log = null)
     {
         List<AtomicMapping> stack = StackOf(cpu);
+        string complainer = Facts.AtomicRule == AtomicKmapRule.TaskStack ? "the kernel" : "a kernel with DEBUG_HIGHMEM";
         if (stack.Count == 0)
         {
-            return "no mapping is held: the kernel would stop with BUG";
+            return $"no mapping is held: {complainer} stops with BUG";
         }
 
         AtomicMapping newest = stack[^1];
@@ -146,8 +149,13 @@ public sealed class AtomicKmap
         ulong pageMask = ~(_tables.Geometry.PageSize.Bytes - 1);
         return (address.Value & pageMask) == newest.Address.Value
             ? null
-            : $"unmapped out of order: {address} was given, {newest.Address} is the newest; the kernel warns and the newest slot goes";
+            : $"unmapped out of order: {address} was given, {newest.Address} is the newest; {complainer} warns, and the newest slot goes";
     }
+
+    /// <summary>Whether an address lies in a slot of some CPU; the kernel leaves all others alone.</summary>
+    public bool IsSlot(VirtualAddress address) =>
+        address >= AddressOf((Facts.SlotsPerCpu * _current.Length) - 1)
+        && address.Value < _first.Value + _tables.Geometry.PageSize.Bytes;
 
     /// <summary>Makes another task run on a CPU: its predecessor's mappings leave, its own come back (5.11 on).</summary>
     /// <exception cref="InvalidOperationException">The task holds mappings of another CPU, to which it is bound.</exception>

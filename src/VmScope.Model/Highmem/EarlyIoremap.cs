@@ -63,7 +63,7 @@ public sealed class EarlyIoremap
         VirtualAddress first = _fixmap.AddressOf(index);
         for (ulong i = 0; i < pages; i++)
         {
-            _fixmap.Set(index - (int)i, new PhysicalAddress(Align.Down(start.Value, pageBytes) + (i * pageBytes)), _tables.Flags.Device, log);
+            _fixmap.Set(index - (int)i, new PhysicalAddress(Align.Down(start.Value, pageBytes) + (i * pageBytes)), _tables.Flags.EarlyIoremap, log);
         }
 
         VirtualAddress address = new(first.Value + offset);

@@ -31,7 +31,7 @@ public enum BusySlotRule
 /// <param name="FlushesOnMap">Whether the page is flushed when it is mapped rather than when it is unmapped.</param>
 /// <param name="SlotTypes">The names of the types, in index order; empty when slots have no names.</param>
 /// <param name="SlotsPerCpu">Slots per CPU (KM_TYPE_NR, KM_MAX_IDX).</param>
-/// <param name="SlotStep">How many slots one mapping takes; 2 leaves a guard before each (DEBUG_KMAP_LOCAL).</param>
+/// <param name="SlotStep">How many slots one mapping takes; 2 leaves a guard before each (DEBUG_KMAP_LOCAL; DEBUG_HIGHMEM while callers named a type).</param>
 /// <param name="PkmapAlwaysFlushes">Whether a wrap-around flushes the TLB even when no slot was cleared.</param>
 /// <param name="PkmapFlushesAll">Whether that flush drops the whole TLB rather than the window.</param>
 /// <param name="EarlySlots">early_ioremap's slots at boot (FIX_BTMAPS_SLOTS).</param>
@@ -134,7 +134,8 @@ public static class HighmemTimelines
             FlushesOnMap.At(version),
             SlotTypes.At(version),
             guarded ? (2 * slots) + 1 : slots,
-            guarded ? 2 : 1,
+            // The fences are between types: a stack of the CPU counts its mappings one by one, with more slots than before.
+            guarded && rule != AtomicKmapRule.CpuStack ? 2 : 1,
             PkmapAlwaysFlushes.At(version),
             PkmapFlushesAll.At(version),
             EarlySlots.At(version),

@@ -80,8 +80,15 @@ public sealed class KernelCommandLine
     /// <param name="rest">What was not read.</param>
     /// <returns>The number, modulo 2^64 as in the kernel; null when the text does not begin with a number.</returns>
     /// <remarks>Source: lib/cmdline.c, memparse().</remarks>
-    public static ulong? MemoryParse(string text, out string rest)
+    public static ulong? MemoryParse(string text, out string rest) => MemoryParse(text, out rest, out _);
+
+    /// <summary>As <see cref="MemoryParse(string, out string)"/>; also tells whether the number went past 2^64.</summary>
+    /// <param name="text">The text; reading stops at the first character that fits nowhere.</param>
+    /// <param name="rest">What was not read.</param>
+    /// <param name="wrapped">Whether the result is the number modulo 2^64 only.</param>
+    public static ulong? MemoryParse(string text, out string rest, out bool wrapped)
     {
+        wrapped = false;
         int at = 0;
         uint numberBase = 10;
         if (text.StartsWith("0x", StringComparison.OrdinalIgnoreCase))
@@ -103,6 +110,7 @@ public sealed class KernelCommandLine
                 break;
             }
 
+            wrapped |= value > (ulong.MaxValue - digit) / numberBase;
             value = unchecked((value * numberBase) + digit);
             at++;
         }
@@ -115,7 +123,14 @@ public sealed class KernelCommandLine
 
         int shift = at < text.Length ? "KMGTPE".IndexOf(char.ToUpperInvariant(text[at]), StringComparison.Ordinal) : -1;
         rest = text[(shift < 0 ? at : at + 1)..];
-        return shift < 0 ? value : value << (10 * (shift + 1));
+        if (shift < 0)
+        {
+            return value;
+        }
+
+        int bits = 10 * (shift + 1);
+        wrapped |= value >> (64 - bits) != 0;
+        return value << bits;
     }
 
     private static bool SameName(string left, string right) =>

@@ -19,6 +19,8 @@ public enum DirectMapRule
 /// <param name="DirectMapNoExecute">Whether the direct map is mapped no-execute.</param>
 /// <param name="NocacheBits">The cache bits of an uncached mapping.</param>
 /// <param name="IoremapBits">The cache bits of ioremap.</param>
+/// <param name="IoremapStartsFromPageKernel">Whether ioremap's entries are PAGE_KERNEL's with other cache bits; before, their bits were listed by hand.</param>
+/// <param name="IoMappingBit">A software bit that marks mappings of devices; 0 for none.</param>
 /// <param name="RangeFlushPagesMax">Up to how many pages a range is flushed page by page; 0 when a range always flushes everything.</param>
 /// <param name="SwapperAtFixedPlace">Physical address of swapper_pg_dir where it is fixed; otherwise null.</param>
 /// <param name="CopiesKernelEntriesOnFault">Whether a process's directory learns of new kernel tables by a fault.</param>
@@ -29,6 +31,8 @@ public sealed record PagingFacts(
     bool DirectMapNoExecute,
     ulong NocacheBits,
     ulong IoremapBits,
+    bool IoremapStartsFromPageKernel,
+    ulong IoMappingBit,
     int RangeFlushPagesMax,
     ulong? SwapperAtFixedPlace,
     bool CopiesKernelEntriesOnFault,
@@ -64,6 +68,17 @@ public static class PagingTimelines
         new(new(2, 6, 25), "UNVERIFIED: include/asm-x86/io_32.h, ioremap() is ioremap_nocache(), which is PCD and PWT", 0x18UL),
         new(new(2, 6, 26), "arch/x86/mm/ioremap.c, ioremap(), _PAGE_CACHE_MODE_UC_MINUS: PCD alone; 6.1 and its own dump (first release UNVERIFIED)", 0x10UL));
 
+    /// <summary>Whether ioremap starts from PAGE_KERNEL, and so maps no-execute and, on i386, global.</summary>
+    public static Timeline<bool> IoremapStartsFromPageKernel { get; } = new(
+        new(new(2, 4), "arch/i386/mm/ioremap.c, 2.6.12-rc2, arch/x86/mm/ioremap_32.c, 2.6.24: present, writable, accessed, dirty; arch/x86_64/mm/ioremap.c, 2.6.17: global too", false),
+        new(new(2, 6, 25), "UNVERIFIED: arch/x86/mm/ioremap.c, __ioremap(), PAGE_KERNEL_NOCACHE", true));
+
+    /// <summary>The software bit that marks mappings of devices, for the sake of Xen.</summary>
+    public static Timeline<ulong> IoMappingBit { get; } = new(
+        new(new(2, 4), "include/asm-x86/pgtable.h, 2.6.24: no such bit", 0UL),
+        new(new(2, 6, 28), "arch/x86/include/asm/pgtable_types.h, _PAGE_BIT_IOMAP (first release UNVERIFIED)", 1UL << 10),
+        new(new(3, 18), "arch/x86/include/asm/pgtable_types.h, the bit is free again (first release UNVERIFIED)", 0UL));
+
     /// <summary>Up to how many pages a range is flushed page by page.</summary>
     public static Timeline<int> RangeFlushPagesMax { get; } = new(
         new(new(2, 4), "include/asm-i386/pgalloc.h, flush_tlb_all() for vmalloc, 2.4.22", 0),
@@ -92,6 +107,8 @@ public static class PagingTimelines
         DirectMapNoExecute.At(version),
         NocacheBits.At(version),
         IoremapBits.At(version),
+        IoremapStartsFromPageKernel.At(version),
+        IoMappingBit.At(version),
         RangeFlushPagesMax.At(version),
         SwapperAtFixedPlace.At(version),
         CopiesKernelEntriesOnFault.At(version),

@@ -29,6 +29,19 @@ public enum IoremapOfRam
     Warns,
 }
 
+/// <summary>What iounmap says of an address that is no area.</summary>
+public enum BadIounmapMessage
+{
+    /// <summary>What vfree says.</summary>
+    AsVfree,
+
+    /// <summary>"__iounmap: bad address A", the address as it was passed.</summary>
+    Underscored,
+
+    /// <summary>"iounmap: bad address A", the address of its page.</summary>
+    Plain,
+}
+
 /// <summary>What becomes of a table of smaller pages, all unmapped, that stands where a large page would go.</summary>
 public enum TableUnderLargePage
 {
@@ -55,6 +68,8 @@ public enum TableUnderLargePage
 /// <param name="TableUnderLarge32">The same on i386 with PAE.</param>
 /// <param name="IsaWindowDirect">Whether ioremap answers 0xa0000 to 0xfffff from the direct map.</param>
 /// <param name="OfRam">What ioremap says of RAM.</param>
+/// <param name="ComplainsOfPhysical">Whether ioremap complains of an address beyond the processor's reach.</param>
+/// <param name="BadIounmap">What iounmap says of an address that is no area.</param>
 /// <param name="StacksInVmalloc">Whether x86-64 kernel stacks are vmalloc areas.</param>
 /// <param name="ModulesPageAligned">Whether module areas ask for page alignment.</param>
 public sealed record VmallocUseFacts(
@@ -70,6 +85,8 @@ public sealed record VmallocUseFacts(
     TableUnderLargePage TableUnderLarge32,
     bool IsaWindowDirect,
     IoremapOfRam OfRam,
+    bool ComplainsOfPhysical,
+    BadIounmapMessage BadIounmap,
     bool StacksInVmalloc,
     bool ModulesPageAligned);
 
@@ -141,6 +158,17 @@ public static class VmallocUseTimelines
         new(new(2, 4), "arch/i386/mm/ioremap.c, __ioremap(), 2.4.22 to 2.6.24", IoremapOfRam.Silent),
         new(new(2, 6, 28), "arch/x86/mm/ioremap.c, __ioremap_caller(), WARN_ONCE (first release UNVERIFIED)", IoremapOfRam.Warns));
 
+    /// <summary>Whether ioremap complains of an address beyond the processor's reach.</summary>
+    public static Timeline<bool> ComplainsOfPhysical { get; } = new(
+        new(new(2, 4), "arch/i386/mm/ioremap.c, __ioremap(), 2.6.12-rc2; arch/x86/mm/ioremap_32.c, 2.6.24: wrap-around only, without a word", false),
+        new(new(2, 6, 25), "arch/x86/mm/ioremap.c, __ioremap_caller(), phys_addr_valid(), 6.1 (first release UNVERIFIED)", true));
+
+    /// <summary>What iounmap says of an address that is no area.</summary>
+    public static Timeline<BadIounmapMessage> BadIounmap { get; } = new(
+        new(new(2, 4), "arch/i386/mm/ioremap.c, iounmap(), 2.4.22: it is vfree()", BadIounmapMessage.AsVfree),
+        new(new(2, 6), "arch/i386/mm/ioremap.c, iounmap(), 2.6.12-rc2", BadIounmapMessage.Underscored),
+        new(new(2, 6, 15), "UNVERIFIED: arch/x86_64/mm/ioremap.c, 2.6.17, arch/x86/mm/ioremap_32.c, 2.6.24: the words of today", BadIounmapMessage.Plain));
+
     /// <summary>Whether x86-64 kernel stacks are vmalloc areas.</summary>
     public static Timeline<bool> StacksInVmalloc { get; } = new(
         new(new(2, 4), "kernel/fork.c, alloc_thread_info(), up to 4.8", false),
@@ -165,6 +193,8 @@ public static class VmallocUseTimelines
         TableUnderLarge32.At(version),
         IsaWindowDirect.At(version),
         OfRam.At(version),
+        ComplainsOfPhysical.At(version),
+        BadIounmap.At(version),
         StacksInVmalloc.At(version),
         ModulesPageAligned.At(version));
 }

@@ -69,9 +69,16 @@ public sealed partial class LabSession
             Task = call.TextOption("task") ?? "insmod",
         };
         ulong nodes = call.NumberOption("nodes", 1, most: 64);
-        if (nodes == 0 || description.RamBytes / nodes < 32 * Size.MiB)
+        if (nodes == 0)
         {
-            throw call.At.Error($"nodes={nodes}: each of them needs 32 MiB, and there are 1 to 64");
+            throw call.At.Error("nodes=0: a machine has 1 to 64");
+        }
+
+        if (description.RamBytes / nodes < 32 * Size.MiB)
+        {
+            throw call.At.Error(nodes == 1
+                ? $"ram={Layout.DerivationText.BytesText(description.RamBytes)}: a modelled machine has at least 32 MiB"
+                : $"nodes={nodes}: {Layout.DerivationText.BytesText(description.RamBytes)} of RAM leave less than the 32 MiB each of them needs");
         }
 
         description = description.WithNodes((int)nodes);

@@ -105,7 +105,7 @@ internal sealed record BootPlan
             Paging = paging,
             Highmem = HighmemTimelines.At(version, kernel.Config.IsSet("DEBUG_HIGHMEM") == true, kernel.Config.IsSet("DEBUG_KMAP_LOCAL") == true),
             Geometry = geometry,
-            Flags = KernelPageFlags.For(paging, Cpu("pge", true) && !description.PageTableIsolation, Cpu("nx", true) && geometry.EntryBytes == 8),
+            Flags = KernelPageFlags.For(paging, Cpu("pge", true) && !description.PageTableIsolation, Cpu("nx", true) && geometry.EntryBytes == 8, is64Bit),
             Is64Bit = is64Bit,
             HasLargePages = large,
             HasHugePages = is64Bit && large && Cpu("pdpe1gb", false) && !kernel.CommandLine.Has("nogbpages"),

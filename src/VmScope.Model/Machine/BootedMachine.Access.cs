@@ -154,7 +154,8 @@ public sealed partial class BootedMachine
                 {
                     RegionKind.Gap when region.Name == "vmalloc-gap" => $"the hole of {DerivationText.BytesText(region.Range.SizeBytes)} between the direct map and the vmalloc area: it catches runs past the end of low memory",
                     RegionKind.DirectMap => $"the direct map of physical 0x{address.Value - Layout.PageOffset.Value:x}",
-                    RegionKind.User => "user space; no process runs here",
+                    RegionKind.User => address.Value < 4096 ? "the first page of user space, where a null pointer leads: never mapped"
+                        : "user space, where these processes map nothing",
                     _ => $"region {region.Name}{(region.Note is { } note ? $" ({note})" : "")}",
                 };
             }

@@ -25,13 +25,12 @@ public sealed partial class BootedMachine
         return Finish($"{name}({call.SizeBytes})", Vmalloc.Allocate(call, log), log);
     }
 
-    /// <summary>vfree and vunmap; also gives back stacks' and modules' areas.</summary>
-    public OperationReport Vfree(VirtualAddress address, int cpu = 0)
-    {
-        ActionLog log = new();
-        VmallocEnd end = Vmalloc.Free(address, [AreaKind.Vmalloc, AreaKind.Vmap, AreaKind.Module], cpu, log);
-        return Finish($"vfree({address})", end, log, end == VmallocEnd.Done ? $"{address} is free" : $"{address} is no area of vmalloc");
-    }
+    /// <summary>vfree; also undoes vmap and gives back modules' areas. NULL is nothing to do.</summary>
+    public OperationReport Vfree(VirtualAddress address, int cpu = 0) =>
+        GiveBack("vfree", address, [AreaKind.Vmalloc, AreaKind.Vmap, AreaKind.Module], "vmalloc", cpu);
+
+    /// <summary>vunmap: undoes vmap. NULL is nothing to do.</summary>
+    public OperationReport Vunmap(VirtualAddress address, int cpu = 0) => GiveBack("vunmap", address, [AreaKind.Vmap], "vmap", cpu);
 
     /// <summary>ioremap.</summary>
     public OperationReport Ioremap(PhysicalAddress physical, ulong sizeBytes, string caller, int cpu = 0)
@@ -40,18 +39,36 @@ public sealed partial class BootedMachine
         return Finish($"ioremap({physical}, {sizeBytes})", Vmalloc.Ioremap(physical, sizeBytes, caller, cpu, log), log);
     }
 
-    /// <summary>iounmap; an address of the direct map is ignored, as the kernel does.</summary>
+    /// <summary>iounmap; addresses up to high_memory are ignored, as the kernel does.</summary>
     public OperationReport Iounmap(VirtualAddress address, int cpu = 0)
     {
-        ActionLog log = new();
-        if (address < Layout.HighMemory && address >= Layout.PageOffset)
+        if (address > Layout.HighMemory)
         {
-            log.Step("the address lies in the direct map: nothing to undo");
-            return Finish($"iounmap({address})", VmallocEnd.Done, log, $"{address} was never an area");
+            return GiveBack("iounmap", address, [AreaKind.Ioremap], "ioremap", cpu);
         }
 
-        VmallocEnd end = Vmalloc.Free(address, [AreaKind.Ioremap], cpu, log);
-        return Finish($"iounmap({address})", end, log, end == VmallocEnd.Done ? $"{address} is free" : $"{address} is no area of ioremap");
+        ActionLog log = new();
+        log.Step("the address does not lie above high_memory: nothing to undo");
+        return Finish($"iounmap({address})", VmallocEnd.Done, log, $"{address} was never an area");
+    }
+
+    private OperationReport GiveBack(string function, VirtualAddress address, ReadOnlySpan<AreaKind> kinds, string maker, int cpu)
+    {
+        ActionLog log = new();
+        if (address.Value == 0)
+        {
+            log.Step("NULL: the function returns at once");
+            return Finish($"{function}(NULL)", VmallocEnd.Done, log, "nothing to do");
+        }
+
+        VmallocEnd end = Vmalloc.Free(address, kinds, cpu, log);
+        return Finish($"{function}({address})", end, log, end switch
+        {
+            VmallocEnd.Done => $"{address} is free",
+            VmallocEnd.OtherKind when Vmalloc.AreaAt(address) is { } area =>
+                $"refused: {area.Start} is a {KindName(area.Kind)}, which the kernel would tear down the wrong way without a word",
+            _ => $"{address} is no area of {maker}",
+        });
     }
 
     /// <summary>vmap: maps pages of the caller.</summary>
@@ -143,7 +160,7 @@ public sealed partial class BootedMachine
                 log.Messages.Add(line);
             }
 
-            return new OperationReport(name, Succeeded: false, $"no block of {1UL << Math.Min(request.Order, 40)} contiguous pages", log);
+            return new OperationReport(name, Succeeded: false, request.Order == 0 ? "no page is to be had" : $"no block of {1UL << Math.Min(request.Order, 40)} contiguous pages", log);
         }
 
         log.Frames.Add(new FrameMove(first, request.Order, answer.Zone!.Value.Name(), IsTaken: true, "for the caller"));
@@ -180,7 +197,7 @@ public sealed partial class BootedMachine
 
         Pages.Free(first, order, cpu);
         log.Frames.Add(new FrameMove(first, order, entry.Zone!.Value.Name(), IsTaken: false, "of the caller"));
-        return new OperationReport(name, Succeeded: true, $"{1 << order} pages are free", log);
+        return new OperationReport(name, Succeeded: true, order == 0 ? "1 page is free" : $"{1UL << order} pages are free", log);
     }
 
     /// <summary>kmap: an address for a page.</summary>
@@ -293,6 +310,18 @@ public sealed partial class BootedMachine
             : Finish(name, AtomicKmaps.Push(page, cpu, log), log);
     }
 
+    /// <summary>kmap_local (5.11 on).</summary>
+    public OperationReport KmapLocal(PageFrameNumber page, int cpu = 0) =>
+        NoKmapLocal($"kmap_local_page(0x{page.Value:x})") ?? KmapNext(page, cpu);
+
+    /// <summary>kunmap_local (5.11 on).</summary>
+    public OperationReport KunmapLocal(VirtualAddress address, int cpu = 0) =>
+        NoKmapLocal($"kunmap_local({address})") ?? KunmapNext(address, cpu);
+
+    private OperationReport? NoKmapLocal(string name) => _plan.Highmem.AtomicRule == AtomicKmapRule.TaskStack
+        ? null
+        : new OperationReport(name, Succeeded: false, "this kernel has no such function: kmap_atomic and kunmap_atomic do its work", new ActionLog());
+
     /// <summary>kunmap_atomic of a named slot.</summary>
     public OperationReport KunmapAtomic(string type, int cpu = 0)
     {
@@ -311,16 +340,16 @@ public sealed partial class BootedMachine
     public OperationReport KunmapNext(VirtualAddress address, int cpu = 0)
     {
         ActionLog log = new();
-        string name = $"kunmap_local({address})";
-        if (address < Layout.HighMemory)
-        {
-            log.Step("the address lies in the direct map: nothing to undo");
-            return new OperationReport(name, Succeeded: true, "nothing to undo", log);
-        }
-
-        if (AtomicKmaps is null || AtomicKmaps.Facts.AtomicRule == AtomicKmapRule.ByType)
+        string name = $"{(AtomicKmaps?.Facts.AtomicRule == AtomicKmapRule.TaskStack ? "kunmap_local" : "kunmap_atomic")}({address})";
+        if (AtomicKmaps is { Facts.AtomicRule: AtomicKmapRule.ByType })
         {
             return new OperationReport(name, Succeeded: false, "this kernel gives slots back by their type", log);
+        }
+
+        if (AtomicKmaps?.IsSlot(address) != true)
+        {
+            log.Step("the address is no slot of the fixmap: nothing to undo");
+            return new OperationReport(name, Succeeded: true, "nothing to undo", log);
         }
 
         string? complaint = AtomicKmaps.Pop(address, cpu, log);
@@ -422,6 +451,7 @@ public sealed partial class BootedMachine
         VmallocEnd.NoPages => "NULL: the pages ran out",
         VmallocEnd.NoTables => "NULL: no memory for page tables",
         VmallocEnd.UnknownAddress => "the address is not known",
+        VmallocEnd.OtherKind => "the area is of another kind",
         VmallocEnd.BadPhysical => "NULL: the physical address cannot be mapped",
         VmallocEnd.NotSupported => "this kernel has no such function",
     };

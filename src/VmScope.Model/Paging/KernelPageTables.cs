@@ -9,26 +9,32 @@ namespace VmScope.Paging;
 /// <param name="Text">PAGE_KERNEL_EXEC: modules.</param>
 /// <param name="Device">PAGE_KERNEL_NOCACHE: devices in the fixmap.</param>
 /// <param name="Ioremap">What ioremap maps with.</param>
+/// <param name="EarlyIoremap">What early_ioremap maps with: cached, because tables of the firmware are read through it.</param>
 /// <param name="ReadOnly">PAGE_KERNEL_RO.</param>
 /// <param name="ReadOnlyText">PAGE_KERNEL_ROX: the kernel's text.</param>
 /// <param name="DirectMap">The direct map, which older kernels leave executable.</param>
 public readonly record struct KernelPageFlags(
-    ulong Data, ulong Text, ulong Device, ulong Ioremap, ulong ReadOnly, ulong ReadOnlyText, ulong DirectMap)
+    ulong Data, ulong Text, ulong Device, ulong Ioremap, ulong EarlyIoremap, ulong ReadOnly, ulong ReadOnlyText, ulong DirectMap)
 {
     /// <summary>Works the values out.</summary>
     /// <param name="facts">What the kernel does.</param>
     /// <param name="hasGlobal">Whether the processor has global pages and page table isolation does not forbid them.</param>
     /// <param name="hasNoExecute">Whether the processor has the no-execute bit and the entries have room for it.</param>
-    public static KernelPageFlags For(PagingFacts facts, bool hasGlobal, bool hasNoExecute)
+    /// <param name="is64Bit">Whether it is a 64-bit kernel.</param>
+    public static KernelPageFlags For(PagingFacts facts, bool hasGlobal, bool hasNoExecute, bool is64Bit)
     {
         ulong common = X86Entry.Present | X86Entry.Accessed | X86Entry.Dirty | (hasGlobal ? X86Entry.Global : 0);
         ulong noExecute = hasNoExecute && facts.SupportsNoExecute ? X86Entry.NoExecute : 0;
         ulong writable = common | X86Entry.Writable;
+        ulong device = facts.IoremapStartsFromPageKernel ? writable | noExecute
+            : is64Bit ? writable
+            : writable & ~X86Entry.Global;
         return new KernelPageFlags(
             writable | noExecute,
             writable,
-            writable | noExecute | facts.NocacheBits,
-            writable | noExecute | facts.IoremapBits,
+            writable | noExecute | facts.NocacheBits | facts.IoMappingBit,
+            device | facts.IoremapBits | facts.IoMappingBit,
+            writable | noExecute | facts.IoMappingBit,
             common | noExecute,
             common,
             writable | (facts.DirectMapNoExecute ? noExecute : 0));
@@ -50,7 +56,7 @@ public sealed class KernelPageTables
         ImmutableArray<Mmu>.Builder units = ImmutableArray.CreateBuilder<Mmu>(cpus);
         for (int i = 0; i < cpus; i++)
         {
-            units.Add(new Mmu(geometry, memory, root));
+            units.Add(new Mmu(geometry, memory, root, (flags.Data & X86Entry.NoExecute) != 0));
         }
 
         Cpus = units.MoveToImmutable();

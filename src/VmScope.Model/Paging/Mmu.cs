@@ -7,10 +7,16 @@ public sealed class Mmu
 {
     private readonly PageTableWalker _walker;
     private readonly IWritablePhysicalMemory _memory;
+    private readonly bool _hasNoExecute;
 
     /// <summary>Makes a unit that translates through the tables at a root.</summary>
-    public Mmu(PagingGeometry geometry, IWritablePhysicalMemory memory, PhysicalAddress root)
+    /// <param name="geometry">The shape of the tables.</param>
+    /// <param name="memory">Where they lie.</param>
+    /// <param name="root">The root table (CR3).</param>
+    /// <param name="hasNoExecute">Whether the no-execute bit is in use (EFER.NXE): only then faults tell fetches from reads.</param>
+    public Mmu(PagingGeometry geometry, IWritablePhysicalMemory memory, PhysicalAddress root, bool hasNoExecute)
     {
+        _hasNoExecute = hasNoExecute;
         _walker = new PageTableWalker(geometry, memory);
         _memory = memory;
         Root = root;
@@ -84,7 +90,7 @@ public sealed class Mmu
     };
 
     private PageFault Fault(VirtualAddress address, AccessKind access, FaultKind kind) =>
-        new(address, access, kind, IsUser: false, _walker.Walk(Root, address));
+        new(address, access, kind, IsUser: false, _hasNoExecute, _walker.Walk(Root, address));
 
     /// <summary>Sets the accessed bit on every level and the dirty bit in the leaf, as the processor does while it walks.</summary>
     private void MarkUsed(VirtualAddress address, ulong leafBits)

@@ -31,18 +31,19 @@ public enum FaultKind
 /// <param name="Access">What was wanted.</param>
 /// <param name="Kind">Why it was refused.</param>
 /// <param name="IsUser">Whether it happened in user mode.</param>
+/// <param name="TellsFetches">Whether the error code tells an instruction fetch from a read: only with the no-execute bit in use.</param>
 /// <param name="Walk">The way through the page tables.</param>
-public sealed record PageFault(VirtualAddress Address, AccessKind Access, FaultKind Kind, bool IsUser, PageWalk Walk)
+public sealed record PageFault(VirtualAddress Address, AccessKind Access, FaultKind Kind, bool IsUser, bool TellsFetches, PageWalk Walk)
 {
     /// <summary>
     /// The error code the processor pushes: bit 0 protection rather than absence, bit 1 write, bit 2 user mode,
-    /// bit 4 instruction fetch.
+    /// bit 4 instruction fetch, where the no-execute bit is in use.
     /// </summary>
     public uint ErrorCode =>
         (Kind == FaultKind.Protection ? 1u : 0)
         | (Access == AccessKind.Write ? 2u : 0)
         | (IsUser ? 4u : 0)
-        | (Access == AccessKind.Fetch ? 16u : 0);
+        | (Access == AccessKind.Fetch && TellsFetches ? 16u : 0);
 
     /// <summary>The error code in words.</summary>
     public string ErrorCodeText

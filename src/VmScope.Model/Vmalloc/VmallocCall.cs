@@ -69,6 +69,9 @@ public enum VmallocEnd
     /// <summary>The address belongs to no area, or to another kind.</summary>
     UnknownAddress,
 
+    /// <summary>An area begins there, but one of another function.</summary>
+    OtherKind,
+
     /// <summary>The physical address cannot be mapped: it is RAM, or beyond the processor's reach.</summary>
     BadPhysical,
 

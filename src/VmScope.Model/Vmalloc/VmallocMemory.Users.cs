@@ -47,14 +47,22 @@ public sealed partial class VmallocMemory
     public VmallocAnswer Ioremap(PhysicalAddress physical, ulong sizeBytes, string caller, int cpu = 0, ActionLog? log = null)
     {
         ulong last = unchecked(physical.Value + sizeBytes - 1);
-        if (sizeBytes == 0 || last < physical.Value)
+        if (sizeBytes == 0)
         {
             return VmallocAnswer.Null(VmallocEnd.SizeZero);
         }
 
-        if (last >> Environment.PhysicalBits != 0)
+        // An entry of 4 bytes comes with physical addresses of 32 bits, where running past the end is a wrap-around.
+        bool wraps = last < physical.Value || (Environment.PhysicalBits == 32 && last >> 32 != 0);
+        if (wraps || last >> Environment.PhysicalBits != 0)
         {
-            Say($"ioremap: invalid physical address {physical.Value:x}", log);
+            log?.Step(wraps ? "the end of the device lies past the last physical address: refused without a word"
+                : $"the processor has {Environment.PhysicalBits} physical address bits");
+            if (!wraps && Environment.Uses.ComplainsOfPhysical && physical.Value >> Environment.PhysicalBits != 0)
+            {
+                Say($"ioremap: invalid physical address {physical.Value:x}", log);
+            }
+
             return VmallocAnswer.Null(VmallocEnd.BadPhysical);
         }
 

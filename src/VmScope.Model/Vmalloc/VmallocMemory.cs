@@ -103,18 +103,24 @@ public sealed partial class VmallocMemory
     public VmallocEnd Free(VirtualAddress address, ReadOnlySpan<AreaKind> kinds, int cpu = 0, ActionLog? log = null)
     {
         ulong start = address.Value;
-        if (!_areas.TryGetValue(start, out VmallocArea? area) && _areas.TryGetValue(Align.Down(start, _pageBytes), out area) && area.Kind != AreaKind.Ioremap)
+        ulong page = Align.Down(start, _pageBytes);
+        bool isIounmap = kinds.Contains(AreaKind.Ioremap);
+        if (!isIounmap && page != start)
         {
             Say($"Trying to vfree() bad address ({Pointer(start)})", log);
             return VmallocEnd.UnknownAddress;
         }
 
-        if (area is null || (!kinds.IsEmpty && !kinds.Contains(area.Kind)))
+        if (!_areas.TryGetValue(page, out VmallocArea? area))
         {
-            Say(area is null && !Align.IsAligned(start, _pageBytes)
-                ? $"Trying to vfree() bad address ({Pointer(start)})"
-                : kinds.Contains(AreaKind.Ioremap) ? $"iounmap: bad address {Pointer(start)}" : $"Trying to vfree() nonexistent vm area ({Pointer(start)})", log);
+            Say(isIounmap ? BadIounmapText(start, page) : $"Trying to vfree() nonexistent vm area ({Pointer(page)})", log);
             return VmallocEnd.UnknownAddress;
+        }
+
+        // The kernel would not notice an area of another kind, and lose pages or more; the caller hears of it instead.
+        if (!kinds.IsEmpty && !kinds.Contains(area.Kind))
+        {
+            return VmallocEnd.OtherKind;
         }
 
         Release(area, cpu, log);
@@ -353,6 +359,13 @@ public sealed partial class VmallocMemory
     private string Pointer(ulong address) =>
         address.ToString(Environment.Setup.Is64Bit ? "x16" : "x8", System.Globalization.CultureInfo.InvariantCulture);
 
+    private string BadIounmapText(ulong address, ulong page) => Environment.Uses.BadIounmap switch
+    {
+        BadIounmapMessage.AsVfree => $"Trying to vfree() nonexistent vm area ({Pointer(page)})",
+        BadIounmapMessage.Underscored => $"__iounmap: bad address {Pointer(address)}",
+        BadIounmapMessage.Plain => $"iounmap: bad address {Pointer(page)}",
+    };
+
     private static void Say(string? text, ActionLog? log)
     {
         if (text is not null)
@@ -406,7 +419,7 @@ public sealed partial class VmallocMemory
     {
         ulong searched = AreaSizing.SearchedBytes(Facts, size, _pageBytes);
         ulong pages = (searched - _pageBytes) / _pageBytes;
-        log?.Step($"{call.SizeBytes} bytes are {pages} pages, {searched} bytes with the guard page; alignment {align}");
+        log?.Step($"{call.SizeBytes} bytes are {pages} page{(pages == 1 ? "" : "s")}, {searched} bytes with the guard page; alignment {align}");
         if (!TryPlace(searched, align, window, call.Cpu, log, out ulong address))
         {
             // A large request that finds no place is repeated with ordinary pages; only that one complains.
@@ -564,7 +577,7 @@ public sealed partial class VmallocMemory
         }
 
         log.Step(chosen is { } taken
-            ? passed == 0 ? $"no hole lies below {AddressText.Hex(taken)}" : $"{passed} holes below {AddressText.Hex(taken)} were passed over"
+            ? passed == 0 ? $"no hole lies below {AddressText.Hex(taken)}" : $"{passed} {(passed == 1 ? "hole" : "holes")} below {AddressText.Hex(taken)} {(passed == 1 ? "was" : "were")} passed over"
             : $"none of the {passed} holes of the window holds {request.SizeBytes} bytes");
     }
 

@@ -162,6 +162,8 @@ public class LayoutCommandTests
     [InlineData("--arch i386 --kernel 2.4.10", "2.4.16")]
     [InlineData("--arch i386 --kernel 6.1 --ram 0", "no RAM")]
     [InlineData("--arch i386 --kernel 6.1 --ram lots", "lots")]
+    [InlineData("--arch x86-64 --kernel 6.1 --ram 16E", "--ram 16E: more than 64 bits hold")]
+    [InlineData("--arch x86-64 --kernel 6.1 --ram 99999999999999999999", "more than 64 bits hold")]
     [InlineData("--arch i386 --kernel 6.1 --json --dmesg", "one of them")]
     [InlineData("--arch i386 --kernel 6.1 --csv", "--sweep")]
     [InlineData("--arch i386 --kernel 6.1 --set X", "CONFIG_HIGHMEM64G=y")]

@@ -13,6 +13,15 @@ namespace VmScope.Tests.Highmem;
 /// </summary>
 public class HighmemTests
 {
+    private static BootedMachine BootWith(string name, string symbol)
+    {
+        MachineDescription description = Machines.Describe(name, 2 * Size.GiB, cpus: 2);
+        return Assert.IsType<BootOutcome.Booted>(BootedMachine.Boot(description with
+        {
+            Kernel = description.Kernel with { Config = description.Kernel.Config.With(symbol, "y") },
+        })).Machine;
+    }
+
     [Theory]
     [InlineData("i386 2.6.27", 1024)]
     [InlineData("pae 2.6.32", 512)]
@@ -50,6 +59,67 @@ public class HighmemTests
         Assert.Equal(0, Assert.Single(pkmap.Slots).Slot);
         machine.CheckInvariants();
         Assert.False(machine.Kunmap(first).Succeeded);
+    }
+
+    /// <summary>With DEBUG_HIGHMEM there are 41 slots instead of 20, but a CPU's stack still counts its mappings one by one.</summary>
+    [Fact]
+    public void Fences_between_types_leave_no_holes_in_a_stack()
+    {
+        BootedMachine machine = BootWith("i386 4.4", "DEBUG_HIGHMEM");
+        VirtualAddress[] at = [.. Enumerable.Range(0, 3).Select(_ => machine.KmapNext(Page(machine), cpu: 1).Address!.Value)];
+        ulong first = machine.Layout.Fixmap.First(entry => entry.Name == "FIX_KMAP_BEGIN").Address.Value - (41 * 4096);
+        Assert.Equal([first, first - 4096, first - 8192], at.Select(address => address.Value));
+    }
+
+    /// <summary>With DEBUG_HIGHMEM a type may be used again once it was given back, in every era.</summary>
+    [Theory]
+    [InlineData("i386 2.6.11")]
+    [InlineData("i386 2.6.24")]
+    public void A_checked_slot_is_empty_once_it_was_given_back(string name)
+    {
+        BootedMachine machine = BootWith(name, "DEBUG_HIGHMEM");
+        PageFrameNumber page = Page(machine);
+        VirtualAddress at = machine.KmapAtomic(page, "user0").Address!.Value;
+        Assert.False(machine.KmapAtomic(page, "user0").Succeeded);
+        Assert.True(machine.KunmapAtomic("user0").Succeeded);
+        Assert.False(machine.Read(at, 1).Succeeded);
+        Assert.Equal(at, machine.KmapAtomic(page, "user0").Address);
+    }
+
+    [Theory]
+    [InlineData("i386 4.4")]
+    [InlineData("i386 6.1")]
+    public void Giving_back_what_is_no_slot_leaves_the_newest_alone(string name)
+    {
+        BootedMachine machine = Machines.Boot(name, 2 * Size.GiB);
+        VirtualAddress at = machine.KmapNext(Page(machine)).Address!.Value;
+        Assert.True(machine.KunmapNext(machine.Layout.Vmalloc.Start).Succeeded);
+        Assert.True(machine.Read(at, 1).Succeeded);
+        Assert.Equal(name.EndsWith("4.4", StringComparison.Ordinal) ? $"kunmap_atomic({at})" : $"kunmap_local({at})", machine.KunmapNext(at).Operation);
+        Assert.False(machine.Read(at, 1).Succeeded);
+    }
+
+    [Fact]
+    public void Kmap_local_is_a_function_of_its_era()
+    {
+        BootedMachine old = Machines.Boot("i386 4.4", 2 * Size.GiB);
+        Assert.False(old.KmapLocal(Page(old)).Succeeded);
+        Assert.False(old.KunmapLocal(default).Succeeded);
+        BootedMachine machine = Machines.Boot("i386 6.1", 2 * Size.GiB);
+        VirtualAddress at = machine.KmapLocal(Page(machine)).Address!.Value;
+        Assert.True(machine.KunmapLocal(at).Succeeded);
+    }
+
+    /// <summary>Tables of the firmware are read through early_ioremap: its pages are cached.</summary>
+    [Theory]
+    [InlineData("i386 2.6.24", 0x163)]
+    [InlineData("i386 2.6.32", 0x563)]
+    [InlineData("i386 6.1", 0x163)]
+    public void Early_ioremap_maps_cached(string name, ulong flags)
+    {
+        BootedMachine machine = Machines.Boot(name, 1 * Size.GiB);
+        VirtualAddress at = machine.EarlyMap(new PhysicalAddress(0x3ff00000), 4096).Address!.Value;
+        Assert.Equal(0x3ff00000 | flags, machine.Walk(at).Steps[^1].Entry);
     }
 
     [Fact]

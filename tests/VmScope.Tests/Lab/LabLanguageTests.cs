@@ -38,6 +38,8 @@ public class LabLanguageTests
         { Boot + "expect fail x = 1", 2, 1, "need a command" },
         { Boot + "peek 0xc0000000 100000", 2, 1, "1 to 65536 bytes" },
         { Boot + "ioremap 0xf0000000 128G", 2, 1, "at most 64 GiB" },
+        { "boot i386 2.4.22 ram=8M", 1, 1, "ram=8 MiB: a modelled machine has at least 32 MiB" },
+        { "boot x86-64 6.1 ram=64M nodes=4", 1, 1, "nodes=4: 64 MiB of RAM leave less than the 32 MiB each of them needs" },
     };
 
     [Theory, MemberData(nameof(Mistakes))]
@@ -83,6 +85,13 @@ public class LabLanguageTests
         Assert.Equal(1, CliRun.With(Boot + "expect fail vmalloc 100", "lab").ExitCode);
         Assert.Equal(1, CliRun.With(Boot + "expect fault vfree 0xc0000000", "lab").ExitCode);
         Assert.Equal(0, CliRun.With(Boot + "expect fault peek 0 1", "lab").ExitCode);
+    }
+
+    [Fact]
+    public void A_null_pointer_is_told_from_other_user_addresses()
+    {
+        CliRun run = CliRun.With(Boot + "process a; run a\nexpect fault \"null pointer\" peek 8 4\nexpect fault \"user space\" peek 0x8048000 4\nexpect fail \"area\" vfree 0xc0000000\nvfree 0\nexpect ok()", "lab");
+        Assert.Equal((0, ""), (run.ExitCode, run.ErrorText));
     }
 
     [Fact]

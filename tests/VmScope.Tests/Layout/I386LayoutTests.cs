@@ -52,6 +52,9 @@ public class I386LayoutTests
 
     [Theory]
     [InlineData("2.6.18", "", 32, 488, 505)]
+    [InlineData("2.6.11", "", 32, 432, 449)]
+    [InlineData("2.6.11", "NUMA=y", 32, 456, 473)]
+    [InlineData("2.6.14", "NUMA=y", 32, 488, 505)]
     [InlineData("2.6.24", "", 32, 490, 507)]
     [InlineData("2.6.28", "", 32, 486, 773)]
     [InlineData("2.6.32", "", 32, 680, 1025)]

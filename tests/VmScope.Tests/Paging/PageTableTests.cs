@@ -179,7 +179,7 @@ public class PageTableTests
     public void The_cache_keeps_what_memory_no_longer_says_until_it_is_flushed()
     {
         Tables tables = new(PagingGeometries.X64.Name);
-        Mmu mmu = new(tables.Geometry, tables.Memory, tables.Root);
+        Mmu mmu = new(tables.Geometry, tables.Memory, tables.Root, hasNoExecute: true);
         VirtualAddress at = new(0xffffc90000000000);
         tables.Mapper.TryMap(tables.Root, at, new(0x5000), 3, 0x163);
         Assert.Null(mmu.Translate(at, AccessKind.Read, out PhysicalAddress physical, out bool fromTlb));
@@ -200,7 +200,7 @@ public class PageTableTests
     public void Access_sets_accessed_and_dirty_and_respects_rights()
     {
         Tables tables = new(PagingGeometries.I386Pae.Name);
-        Mmu mmu = new(tables.Geometry, tables.Memory, tables.Root);
+        Mmu mmu = new(tables.Geometry, tables.Memory, tables.Root, hasNoExecute: true);
         VirtualAddress at = new(0xc0000000);
         tables.Mapper.TryMap(tables.Root, at, new(0x9000), 2, X86Entry.Present | X86Entry.Writable | X86Entry.NoExecute);
         ulong Leaf() => tables.Walker.Walk(tables.Root, at).Steps[^1].Entry & 0xfff;
@@ -217,12 +217,23 @@ public class PageTableTests
         Assert.Equal((FaultKind.Protection, 3U, 0xc0001004UL), (write.Kind, write.ErrorCode, write.Address.Value));
     }
 
+    /// <summary>The processor tells fetches from reads only where it may forbid them (Intel SDM volume 3, "Page-Fault Exceptions").</summary>
+    [Theory]
+    [InlineData(false, 0x00)]
+    [InlineData(true, 0x10)]
+    public void The_error_code_tells_a_fetch_only_with_the_no_execute_bit(bool hasNoExecute, uint code)
+    {
+        Tables tables = new(PagingGeometries.I386.Name);
+        Mmu mmu = new(tables.Geometry, tables.Memory, tables.Root, hasNoExecute);
+        Assert.Equal(code, mmu.Translate(new(0xf8800000), AccessKind.Fetch, out _)!.ErrorCode);
+    }
+
     [Theory, MemberData(nameof(GeometriesAndSeeds))]
     public void With_flushes_the_cached_view_equals_the_walked_one(string name, int seed)
     {
         Tables tables = new(name);
         Random random = new(seed);
-        Mmu mmu = new(tables.Geometry, tables.Memory, tables.Root);
+        Mmu mmu = new(tables.Geometry, tables.Memory, tables.Root, hasNoExecute: true);
         for (int step = 0; step < 3000; step++)
         {
             VirtualAddress at = new(0xc0000000 + ((ulong)random.Next(200) << 12));

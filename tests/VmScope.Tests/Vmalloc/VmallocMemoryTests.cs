@@ -303,9 +303,82 @@ public class VmallocMemoryTests
         VirtualAddress area = machine.Allocate(new VmallocCall(8192, "x")).Address!.Value;
         Assert.Equal("Trying to vfree() bad address (" + (area.Value + 4).ToString("x8") + ")", machine.Vfree(new VirtualAddress(area.Value + 4)).Log.Messages[^1]);
         Assert.Equal("Trying to vfree() nonexistent vm area (" + (area.Value + 4096).ToString("x8") + ")", machine.Vfree(new VirtualAddress(area.Value + 4096)).Log.Messages[^1]);
-        Assert.StartsWith("iounmap: bad address", machine.Iounmap(area).Log.Messages[^1], StringComparison.Ordinal);
+        Assert.StartsWith("iounmap: bad address", machine.Iounmap(new VirtualAddress(area.Value + 4096)).Log.Messages[^1], StringComparison.Ordinal);
         Assert.True(machine.Vfree(area).Succeeded);
         Assert.False(machine.Vfree(area).Succeeded);
+    }
+
+    [Fact]
+    public void Nothing_is_freed_by_freeing_NULL()
+    {
+        BootedMachine machine = Machines.Boot("x86-64 6.1", 1 * Size.GiB);
+        foreach (OperationReport report in new[] { machine.Vfree(default), machine.Vunmap(default), machine.Iounmap(default) })
+        {
+            Assert.True(report.Succeeded);
+            Assert.Empty(report.Log.Messages);
+        }
+
+        // iounmap leaves everything up to high_memory alone, that address included.
+        Assert.Empty(machine.Iounmap(machine.Layout.HighMemory).Log.Messages);
+        Assert.NotEmpty(machine.Iounmap(new VirtualAddress(machine.Layout.HighMemory.Value + 1)).Log.Messages);
+    }
+
+    /// <summary>The kernel does not look at what kind of area it frees; the model says so and keeps the area.</summary>
+    [Fact]
+    public void An_area_of_another_function_is_kept_without_a_word_of_the_kernel()
+    {
+        BootedMachine machine = Machines.Boot("i386 4.4", 1 * Size.GiB);
+        VirtualAddress pages = machine.Allocate(new VmallocCall(8192, "x")).Address!.Value;
+        VirtualAddress device = machine.Ioremap(new PhysicalAddress(0xfee00ffc), 8, "d").Address!.Value;
+        foreach (OperationReport report in new[] { machine.Vunmap(pages), machine.Iounmap(pages), machine.Vfree(new VirtualAddress(device.Value & ~0xfffUL)) })
+        {
+            Assert.False(report.Succeeded);
+            Assert.Contains("refused", report.Summary, StringComparison.Ordinal);
+            Assert.Empty(report.Log.Messages);
+        }
+
+        // An address inside a page is looked at first.
+        Assert.Equal($"Trying to vfree() bad address ({device.Value:x8})", Assert.Single(machine.Vfree(device).Log.Messages));
+        Assert.Equal(2, machine.Vmalloc.Areas.Count());
+        Assert.True(machine.Iounmap(device).Succeeded);
+    }
+
+    [Theory]
+    [InlineData("i386 2.4.22", "Trying to vfree() nonexistent vm area (f9000000)")]
+    [InlineData("i386 2.6.11", "__iounmap: bad address f9000004")]
+    [InlineData("i386 2.6.24", "iounmap: bad address f9000000")]
+    public void Iounmap_complains_in_the_words_of_its_time(string name, string message)
+    {
+        BootedMachine machine = Machines.Boot(name, 2 * Size.GiB);
+        Assert.Equal(message, Assert.Single(machine.Iounmap(new VirtualAddress(0xf9000004)).Log.Messages));
+    }
+
+    /// <summary>Before 2.6.25 ioremap listed the bits of its entries: neither global (on i386) nor no-execute. A software bit marked devices from 2.6.28 to 3.17.</summary>
+    [Theory]
+    [InlineData("i386 2.4.22", 0xfee00063)]
+    [InlineData("pae 2.6.24", 0xfee00063)]
+    [InlineData("x86-64 2.6.18", 0xfee00163)]
+    [InlineData("pae 2.6.32", 0x80000000fee00573)]
+    [InlineData("x86-64 3.10", 0x80000000fee00573)]
+    [InlineData("x86-64 6.1", 0x80000000fee00173)]
+    public void Ioremap_writes_the_entries_of_its_time(string name, ulong entry)
+    {
+        BootedMachine machine = Machines.Boot(name, 1 * Size.GiB);
+        VirtualAddress at = machine.Ioremap(new PhysicalAddress(0xfee00000), 4096, "apic").Address!.Value;
+        Assert.Equal(entry, machine.Walk(at).Steps[^1].Entry);
+    }
+
+    [Theory]
+    [InlineData("i386 2.4.22", 0xfffff000, 8192, 0)]
+    [InlineData("i386 4.4", 0xfffff000, 8192, 0)]
+    [InlineData("x86-64 2.6.18", 1UL << 60, 4096, 0)]
+    [InlineData("x86-64 6.1", 1UL << 60, 4096, 1)]
+    [InlineData("x86-64 6.1", ulong.MaxValue - 4095, 8192, 0)]
+    public void A_device_past_the_last_physical_address_is_refused_as_that_kernel_does(string name, ulong physical, ulong size, int messages)
+    {
+        OperationReport report = Machines.Boot(name, 1 * Size.GiB).Ioremap(new PhysicalAddress(physical), size, "d");
+        Assert.False(report.Succeeded);
+        Assert.Equal(messages, report.Log.Messages.Count);
     }
 
     /// <summary>64-bit: the first chunk of 2 MiB lies at 0xffffe8ffffc00000, as every recorded boot shows.</summary>

@@ -114,11 +114,18 @@ internal sealed class LayoutOptions
     }
 
     /// <summary>A size as the kernel reads one, nothing behind it.</summary>
-    /// <exception cref="UsageException">It is not one.</exception>
-    internal static ulong SizeOf(string text, string option) =>
-        KernelCommandLine.MemoryParse(text.Trim().Replace("iB", "", StringComparison.Ordinal), out string rest) is { } bytes && rest.Length == 0
-            ? bytes
-            : throw new UsageException($"{option} {text}: one looks like 512M or 2G");
+    /// <exception cref="UsageException">It is not one, or does not fit into 64 bits.</exception>
+    internal static ulong SizeOf(string text, string option)
+    {
+        if (KernelCommandLine.MemoryParse(text.Trim().Replace("iB", "", StringComparison.Ordinal), out string rest, out bool wrapped) is not { } bytes
+            || rest.Length != 0)
+        {
+            throw new UsageException($"{option} {text}: one looks like 512M or 2G");
+        }
+
+        // The kernel would wrap around without a word; somebody who types a size here wants to hear of it.
+        return wrapped ? throw new UsageException($"{option} {text}: more than 64 bits hold; the most is below 16E") : bytes;
+    }
 
     /// <summary>A kernel from a version, a release or a banner.</summary>
     /// <exception cref="UsageException">It holds no version.</exception>

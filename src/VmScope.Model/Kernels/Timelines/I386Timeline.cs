@@ -75,15 +75,17 @@ internal static class I386Timeline
 
     internal static readonly Timeline<int> IoApicCountMax = new(
         new(new(2, 4), "include/asm-i386/apicdef.h, 2.4.20", 8),
-        new(new(2, 6, 10), "UNVERIFIED: 8 became 64 between 2.6.9 and 2.6.14", 64),
+        new(new(2, 6, 10), "include/asm-i386/apicdef.h, 2.6.9 and 2.6.12-rc2", 8),
+        new(new(2, 6, 12), "UNVERIFIED: 8 became 64 between 2.6.12-rc2 and 2.6.14; 2.6.12 taken as its candidate", 8),
+        new(new(2, 6, 13), "UNVERIFIED: 8 became 64 between 2.6.12-rc2 and 2.6.14; 2.6.13 taken as 2.6.14", 64),
         new(new(2, 6, 14), "include/asm-i386/apicdef.h, 2.6.14 to arch/x86/include/asm/apicdef.h, 6.19", 64));
 
-    /// <summary>The option that makes MAX_IO_APICS 32 instead of 8 before 2.6.10; null where there is none.</summary>
+    /// <summary>The option that makes MAX_IO_APICS 32 instead of 8 before 2.6.13; null where there is none.</summary>
     internal static readonly Timeline<string?> ManyIoApicsOption = new(
         new(new(2, 4), "no such option in 2.4.20", Value: null),
         new(new(2, 4, 22), "include/asm-i386/apicdef.h, 2.4.22", "X86_CLUSTERED_APIC"),
-        new(new(2, 5), "include/asm-i386/apicdef.h, 2.6.9", "NUMA"),
-        new(new(2, 6, 10), "include/asm-i386/apicdef.h, 2.6.14", Value: null));
+        new(new(2, 5), "include/asm-i386/apicdef.h, 2.6.9 and 2.6.12-rc2", "NUMA"),
+        new(new(2, 6, 13), "include/asm-i386/apicdef.h, 2.6.14", Value: null));
 
     internal static readonly Timeline<KmapSlots> KmapSlots = new(
         new(new(2, 4), "include/asm-i386/kmap_types.h, 2.4.20", new KmapSlots(6, 6, DebugSymbol: null, "KM_TYPE_NR")),
