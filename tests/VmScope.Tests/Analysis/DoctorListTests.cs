@@ -98,6 +98,22 @@ public sealed class DoctorListTests : IDisposable
         Assert.DoesNotContain("guard page included", report.Summary, StringComparison.Ordinal);
     }
 
+    /// <summary>Goal: free bytes and holes are of one moment. Method: a freed area between two live ones, so that the purge opens a hole.</summary>
+    [Fact]
+    public void Holes_that_a_purge_opens_are_counted_with_their_bytes()
+    {
+        Write("dmesg", BootLog.I386("vmap allocation for size 16384 failed: use vmalloc=<size> to increase size"));
+        Write("vmallocinfo", """
+            0xf7ffe000-0xf8800000 8396800 owner+0x1/0x2 pages=9 vmalloc
+            0xf8802000-0xff5fe000 115326976 owner+0x1/0x2 pages=9 vmalloc
+            0xf8800000-0xf8802000    8192 unpurged vm_area
+
+            """);
+        DoctorReport report = Examine();
+        Assert.Equal((8192UL, 1L, 8192UL, 8192UL), (report.FreeBytes, report.Holes, report.LargestHoleBytes, report.ShortByBytes));
+        Assert.Contains("8,192 bytes are free in 1 hole;", report.Summary, StringComparison.Ordinal);
+    }
+
     /// <summary>Goal: a broken kernel is not called merely full. Method: a bad free in the log of a machine whose list has no room.</summary>
     [Theory]
     [InlineData("Trying to vfree() nonexistent vm area (f8800000)", DoctorVerdict.Corrupt)]

@@ -475,8 +475,42 @@ public sealed class Doctor
         ulong free = Free(account);
         string holes = $"the largest hole has {Grouped(answer.LargestHoleBytes)} bytes and {Grouped(searched)} were asked for{guard}: short by {Grouped(answer.ShortByBytes)}";
         return free >= searched
-            ? (DoctorVerdict.Fragmentation, $"is fragmented: {Grouped(free)} bytes are free in {account.Holes} holes, but {holes}")
-            : (DoctorVerdict.Exhausted, $"is full: {Grouped(free)} bytes are free in {account.Holes} holes; {holes}");
+            ? (DoctorVerdict.Fragmentation, $"is fragmented: {Grouped(free)} bytes are free in {HolesText(account)}, but {holes}")
+            : (DoctorVerdict.Exhausted, $"is full: {Grouped(free)} bytes are free in {HolesText(account)}; {holes}");
+    }
+
+    private string HolesText(WindowAccount account) =>
+        HolesAfterPurge(account) is var holes && holes == 1 ? "1 hole" : $"{Grouped(holes)} holes";
+
+    /// <summary>The holes that the free bytes lie in, those counted that a purge opens.</summary>
+    private long HolesAfterPurge(WindowAccount account)
+    {
+        if (_list is null || account.UnpurgedAreas == 0)
+        {
+            return account.Holes;
+        }
+
+        ulong origin = account.Window.Start;
+        ulong cursor = 0;
+        if (account.FirstIndex > 0 && _list.Areas[account.FirstIndex - 1].End > origin)
+        {
+            cursor = Math.Min(_list.Areas[account.FirstIndex - 1].End - origin, account.Window.Bytes);
+        }
+
+        long holes = 0;
+        for (int i = account.FirstIndex; i < account.EndIndex; i++)
+        {
+            ref readonly AreaSlot area = ref _list.Areas[i];
+            if ((area.Flags & AreaFlags.Unpurged) != AreaFlags.None)
+            {
+                continue;
+            }
+
+            holes += area.Start - origin > cursor ? 1 : 0;
+            cursor = Math.Max(cursor, unchecked(area.End - origin - 1) + 1);
+        }
+
+        return holes + (cursor < account.Window.Bytes ? 1 : 0);
     }
 
     private static ulong Free(WindowAccount account) => account.FreeBytes + account.BytesByGapKind[(int)GapKind.Unpurged];
@@ -522,7 +556,7 @@ public sealed class Doctor
 
         if (account is not null && answer is not null)
         {
-            _statements.Add(new DoctorStatement($"Areas hold {Grouped(account.CoveredBytes)} bytes; {Grouped(Free(account))} are free in {account.Holes} holes, the largest {Grouped(answer.LargestHoleBytes)}.", Sureness.Printed, _list!.File));
+            _statements.Add(new DoctorStatement($"Areas hold {Grouped(account.CoveredBytes)} bytes; {Grouped(Free(account))} are free in {HolesText(account)}, the largest {Grouped(answer.LargestHoleBytes)}.", Sureness.Printed, _list!.File));
             foreach (string note in answer.Notes)
             {
                 _statements.Add(new DoctorStatement(note, Sureness.Derived, _list.File));
@@ -730,13 +764,13 @@ public sealed class Doctor
         }
     }
 
-    private static DoctorReport WithNumbers(DoctorReport report, WindowAccount? account, FitAnswer? answer) => account is null ? report : report with
+    private DoctorReport WithNumbers(DoctorReport report, WindowAccount? account, FitAnswer? answer) => account is null ? report : report with
     {
         Account = account,
         Window = account.Window,
         UsedBytes = account.CoveredBytes,
         FreeBytes = Free(account),
-        Holes = account.Holes,
+        Holes = HolesAfterPurge(account),
         LargestHoleBytes = answer?.LargestHoleBytes ?? Math.Max(account.LargestHole.Bytes, account.LargestHoleAfterPurge.Bytes),
         ShortByBytes = answer?.ShortByBytes,
     };
