@@ -124,6 +124,36 @@ public class SnapshotDiffTests
         ]);
         Assert.Equal(DiffMatching.BySizeAndOwner, diff.Matching);
         Assert.Null(diff.Hours);
+        Assert.True(diff.AreOfDifferentBoots);
+        Assert.Contains("wrong order", diff.MatchingReason, StringComparison.Ordinal);
+    }
+
+    /// <summary>Goal: uptimes are subtracted only within one boot. Method: a later boot that ran longer, told by its hashes.</summary>
+    [Fact]
+    public void Uptimes_of_two_boots_give_no_growth_per_hour()
+    {
+        DiffReport diff = SnapshotDiff.Compare(
+        [
+            new DiffSnapshot("a", Base().Report(hashKey: 77)) { Uptime = TimeSpan.FromHours(1) },
+            new DiffSnapshot("b", Base().Report(hashKey: 78)) { Uptime = TimeSpan.FromHours(5) },
+        ]);
+        Assert.True(diff.AreOfDifferentBoots);
+        Assert.Null(diff.Hours);
+        Assert.Contains("none of the", diff.MatchingReason, StringComparison.Ordinal);
+    }
+
+    /// <summary>Goal: another kernel's list is no leak. Method: the same growth with one kernel, with two kernels, and with two word sizes.</summary>
+    [Fact]
+    public void Growth_between_two_kernels_is_no_suspect()
+    {
+        VmallocReport later = Base().AddMany(12, 0xffffffffc0100000, 0x2000, 0x2000, Bpf).Report();
+        Assert.Single(SnapshotDiff.Compare([new DiffSnapshot("a", Base().Report()) { Kernel = "6.1.0" }, new DiffSnapshot("b", later) { Kernel = "6.1.0" }]).Suspects);
+        DiffReport other = SnapshotDiff.Compare([new DiffSnapshot("a", Base().Report()) { Kernel = "6.1.0" }, new DiffSnapshot("b", later) { Kernel = "6.12.0" }]);
+        Assert.Empty(other.Suspects);
+        Assert.Equal("a is of kernel 6.1.0 and b of 6.12.0: different boots", other.MatchingReason);
+        DiffReport machines = Compare(Read("0xf8800000-0xf8803000   12288 a+0x1/0x2 pages=2 vmalloc\n"), later);
+        Assert.Empty(machines.Suspects);
+        Assert.True(machines.AreOfDifferentBoots);
     }
 
     [Fact]

@@ -32,6 +32,7 @@ internal static class DiffJson
         json.WriteEndArray();
         json.WriteString("matching", report.Matching == DiffMatching.ByAddress ? "address" : "size-and-owner");
         json.WriteString("matchingReason", report.MatchingReason);
+        json.WriteBoolean("differentBoots", report.AreOfDifferentBoots);
         Number(json, "hours", report.Hours);
         Suspects(json, report);
         Windows(text, windows);
@@ -175,6 +176,7 @@ internal static class DiffJson
         LeakReason.SamePhysAgain => "same-phys-again",
         LeakReason.ModuleGone => "module-gone",
         LeakReason.GrowsWithLoad => "grows-with-load",
+        LeakReason.OtherKernel => "other-kernel",
     };
 
     private static void Number(Utf8JsonWriter json, string name, double? value)

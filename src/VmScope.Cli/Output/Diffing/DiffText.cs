@@ -22,6 +22,11 @@ internal static class DiffText
             TextBlock.Write(output, "", 0, SafeText.Line($"Areas are matched by size and owner: {reason}."), width, 2);
         }
 
+        if (report.AreOfDifferentBoots)
+        {
+            TextBlock.Write(output, "", 0, "What the last list has more than the first is a difference between boots or machines, not growth over time.", width, 2);
+        }
+
         output.WriteLine();
         Windows(report, windows, output, width);
         Suspects(report, output, width);

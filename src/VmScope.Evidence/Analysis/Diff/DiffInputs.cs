@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
+using VmScope.Kernels;
 using VmScope.Proc;
 using VmScope.Recording;
 using VmScope.Sources;
@@ -82,6 +83,8 @@ public static class DiffInputs
             {
                 Time = fileTime,
                 Uptime = uptime,
+                Kernel = bundle.Kernel?.Release,
+                Architecture = bundle.Architecture == Architecture.Unknown ? null : bundle.Architecture.Name(),
                 Modules = !isAlone && bundle.Modules is { } modules ? [.. modules.Select(module => module.Name)] : null,
             }, bundle, fileTime is not null ? "file time" : uptime is not null ? "uptime" : null);
     }

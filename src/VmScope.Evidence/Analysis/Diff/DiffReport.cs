@@ -14,6 +14,12 @@ public sealed record DiffSnapshot(string Name, VmallocReport Areas)
     /// <summary>Time since boot; null when nobody said. Smaller than in the snapshot before it: another boot.</summary>
     public TimeSpan? Uptime { get; init; }
 
+    /// <summary>Release of the kernel; null when nobody said.</summary>
+    public string? Kernel { get; init; }
+
+    /// <summary>The machine's architecture by name; null when nobody said.</summary>
+    public string? Architecture { get; init; }
+
     /// <summary>The modules that were loaded; null when nobody said.</summary>
     public ImmutableHashSet<string>? Modules { get; init; }
 }
@@ -89,6 +95,9 @@ public enum LeakReason
 
     /// <summary>Grows with the load (tasks, terminals): speaks against a leak.</summary>
     GrowsWithLoad,
+
+    /// <summary>The lists are of different kernels or machines: speaks against a leak.</summary>
+    OtherKernel,
 }
 
 /// <summary>An owner suspected of a leak.</summary>
@@ -112,6 +121,9 @@ public sealed record DiffReport
 
     /// <summary>Why not by address; null when it was by address.</summary>
     public string? MatchingReason { get; init; }
+
+    /// <summary>Whether the lists are known to be of different boots or machines, so that more in the last one is no growth over time.</summary>
+    public bool AreOfDifferentBoots { get; init; }
 
     /// <summary>Hours from first to last list; null when the times are not known.</summary>
     public double? Hours { get; init; }

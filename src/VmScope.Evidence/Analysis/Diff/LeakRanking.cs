@@ -23,7 +23,7 @@ internal static class LeakRanking
     ];
 
     internal static ImmutableArray<LeakSuspect> Rank(
-        IReadOnlyList<DiffSnapshot> snapshots, DiffTexts texts, List<DiffArea[]> lists, DiffMatching matching, ImmutableArray<DiffGroup> byOwner)
+        IReadOnlyList<DiffSnapshot> snapshots, DiffTexts texts, List<DiffArea[]> lists, DiffMatching matching, ImmutableArray<DiffGroup> byOwner, bool areOfDifferentKernels)
     {
         (List<DiffArea> appeared, _) = DiffGrouping.Moves(lists, matching);
         ILookup<int, DiffArea> appearedOf = appeared.Where(area => !area.IsUnpurged).ToLookup(area => area.Owner);
@@ -36,13 +36,22 @@ internal static class LeakRanking
             int owner = texts.Number(group.Name);
             List<(LeakReason Kind, int Weight, string Text)> reasons = [];
             Growth(group, reasons, appearedOf[owner]);
-            SamePhys(firstOf[owner], lastOf[owner], reasons);
+            if (!areOfDifferentKernels)
+            {
+                SamePhys(firstOf[owner], lastOf[owner], reasons);
+            }
+
             ModuleGone(snapshots[^1], texts, lastOf[owner], reasons);
             LargeShare(group, total, reasons);
             string function = group.Name.Split([' ', '.'], 2)[0];
             if (reasons.Count > 0 && GrowWithLoad.Contains(function, StringComparer.Ordinal))
             {
                 reasons.Add((LeakReason.GrowsWithLoad, -2, "such areas come and go with tasks, terminals and open files: more load explains more of them"));
+            }
+
+            if (reasons.Count > 0 && areOfDifferentKernels)
+            {
+                reasons.Add((LeakReason.OtherKernel, -2, "the lists are of different kernels or machines, which hold different areas without any leak"));
             }
 
             int score = reasons.Sum(reason => reason.Weight);
@@ -86,7 +95,7 @@ internal static class LeakRanking
         (ulong size, int count, int all) = MostFrequentSize(appeared);
         if (count >= GrowthFromAreas && count >= all * EqualSizesShare)
         {
-            reasons.Add((LeakReason.EqualSizes, 1, string.Create(CultureInfo.InvariantCulture, $"{count} of {all} that appeared have one size, {size} bytes")));
+            reasons.Add((LeakReason.EqualSizes, 1, string.Create(CultureInfo.InvariantCulture, $"{count} of {all} that appeared have one size, {size:N0} bytes")));
         }
     }
 
@@ -152,7 +161,7 @@ internal static class LeakRanking
         if (ranges > 0)
         {
             reasons.Add((LeakReason.SamePhysAgain, 3, string.Create(CultureInfo.InvariantCulture,
-                $"physical 0x{worst.Range.Phys:x} ({worst.Range.Size} bytes) is mapped {worst.Count} times, before {worst.Before}; so for {ranges} physical ranges")));
+                $"physical 0x{worst.Range.Phys:x} ({worst.Range.Size:N0} bytes) is mapped {worst.Count} times, before {worst.Before}{(ranges > 1 ? $"; so are {ranges - 1} other ranges" : "")}")));
         }
     }
 

@@ -21,8 +21,9 @@ public static class SnapshotDiff
 
         DiffTexts texts = new();
         List<DiffArea[]> lists = [.. snapshots.Select(snapshot => texts.Areas(snapshot.Areas))];
-        (DiffMatching matching, string? reason) = Matching(snapshots, lists);
-        double? hours = Hours(snapshots);
+        string? otherKernel = OtherKernel(snapshots);
+        (DiffMatching matching, string? reason, bool areOfDifferentBoots) = otherKernel is null ? Matching(snapshots, lists) : (DiffMatching.BySizeAndOwner, otherKernel, true);
+        double? hours = Hours(snapshots, areOfDifferentBoots);
         DiffGrouping grouping = new(texts, lists, matching, hours);
         ImmutableArray<DiffGroup> byOwner = grouping.By(area => area.Owner);
         return new DiffReport
@@ -30,6 +31,7 @@ public static class SnapshotDiff
             Snapshots = [.. snapshots.Select((snapshot, i) => Summary(snapshot, lists[i]))],
             Matching = matching,
             MatchingReason = reason,
+            AreOfDifferentBoots = areOfDifferentBoots,
             Hours = hours,
             Appeared = Rows(texts, lists, matching, of: lists.Count - 1, without: 0),
             Vanished = Rows(texts, lists, matching, of: 0, without: lists.Count - 1),
@@ -37,7 +39,7 @@ public static class SnapshotDiff
             ByModule = grouping.By(area => area.Module),
             ByKind = grouping.By(area => area.Kind),
             ByPhys = [.. grouping.By(area => area.PhysRange).Where(group => group.Name.Length > 0 && (group.AreasMore != 0 || group.Areas[^1] > 1))],
-            Suspects = LeakRanking.Rank(snapshots, texts, lists, matching, byOwner),
+            Suspects = LeakRanking.Rank(snapshots, texts, lists, matching, byOwner, otherKernel is not null),
         };
     }
 
@@ -76,31 +78,58 @@ public static class SnapshotDiff
     /// Addresses name an area only within one boot. Two lists of one boot share most rows, address included; when
     /// they share far more rows without the address than with it, the addresses mean nothing between them.
     /// </summary>
-    private static (DiffMatching, string?) Matching(IReadOnlyList<DiffSnapshot> snapshots, List<DiffArea[]> lists)
+    private static (DiffMatching, string?, bool) Matching(IReadOnlyList<DiffSnapshot> snapshots, List<DiffArea[]> lists)
     {
         for (int i = 1; i < lists.Count; i++)
         {
             if (lists[i].Concat(lists[i - 1]).Any(area => area.AddressIsHidden))
             {
-                return (DiffMatching.BySizeAndOwner, "addresses are hidden");
+                return (DiffMatching.BySizeAndOwner, "addresses are hidden", false);
             }
 
             if (snapshots[i].Uptime is { } now && snapshots[i - 1].Uptime is { } before && now < before)
             {
-                return (DiffMatching.BySizeAndOwner, $"the machine was booted between {snapshots[i - 1].Name} and {snapshots[i].Name}");
+                return (DiffMatching.BySizeAndOwner, $"the machine was booted between {snapshots[i - 1].Name} and {snapshots[i].Name}, or they were given in the wrong order: {snapshots[i].Name} has the shorter uptime", true);
             }
 
             long byAddress = Common(lists[i - 1], lists[i], DiffMatching.ByAddress);
             long byOwner = Common(lists[i - 1], lists[i], DiffMatching.BySizeAndOwner);
             if (byAddress * 2 < byOwner)
             {
-                return (DiffMatching.BySizeAndOwner,
-                    string.Create(CultureInfo.InvariantCulture, $"only {byAddress} of {byOwner} like areas of {snapshots[i - 1].Name} and {snapshots[i].Name} have the same address: different boots"));
+                return (DiffMatching.BySizeAndOwner, string.Create(CultureInfo.InvariantCulture,
+                    $"{(byAddress == 0 ? "none" : $"only {byAddress}")} of the {byOwner} areas that are alike in {snapshots[i - 1].Name} and {snapshots[i].Name} {(byAddress <= 1 ? "has" : "have")} the same address: different boots"), true);
             }
         }
 
-        return (DiffMatching.ByAddress, null);
+        return (DiffMatching.ByAddress, null, false);
     }
+
+    /// <summary>What tells that two lists in a row are of different kernels; null when nothing does.</summary>
+    private static string? OtherKernel(IReadOnlyList<DiffSnapshot> snapshots)
+    {
+        for (int i = 1; i < snapshots.Count; i++)
+        {
+            (DiffSnapshot before, DiffSnapshot after) = (snapshots[i - 1], snapshots[i]);
+            if (before.Architecture is { } left && after.Architecture is { } right && left != right)
+            {
+                return $"{before.Name} is of {left} and {after.Name} of {right}: different machines";
+            }
+
+            if (before.Kernel is { } old && after.Kernel is { } other && old != other)
+            {
+                return $"{before.Name} is of kernel {old} and {after.Name} of {other}: different boots";
+            }
+
+            if (Digits(before) is (8 or 16) and var digits && Digits(after) is (8 or 16) and var others && digits != others)
+            {
+                return $"{before.Name} has addresses of {digits} digits and {after.Name} of {others}: different machines";
+            }
+        }
+
+        return null;
+    }
+
+    private static int Digits(DiffSnapshot snapshot) => snapshot.Areas.Rows.Length == 0 ? 0 : snapshot.Areas.Rows[0].AddressDigits;
 
     private static long Common(DiffArea[] left, DiffArea[] right, DiffMatching matching)
     {
@@ -119,9 +148,10 @@ public static class SnapshotDiff
         return common;
     }
 
-    private static double? Hours(IReadOnlyList<DiffSnapshot> snapshots) =>
+    // The uptimes of two boots have no difference that means anything.
+    private static double? Hours(IReadOnlyList<DiffSnapshot> snapshots, bool areOfDifferentBoots) =>
         snapshots[0].Time is { } first && snapshots[^1].Time is { } last && last > first ? (last - first).TotalHours
-        : snapshots[0].Uptime is { } early && snapshots[^1].Uptime is { } late && late > early ? (late - early).TotalHours
+        : !areOfDifferentBoots && snapshots[0].Uptime is { } early && snapshots[^1].Uptime is { } late && late > early ? (late - early).TotalHours
         : null;
 
     private static DiffSummary Summary(DiffSnapshot snapshot, DiffArea[] areas)
