@@ -11,6 +11,16 @@ internal static class ExplainRun
 {
     internal static int Run(ExplainSettings settings, Terminal terminal)
     {
+        if (settings.Json && settings.Csv)
+        {
+            throw new UsageException("--json and --csv are different outputs: give one of them");
+        }
+
+        if (settings.Csv && settings.Address is not null)
+        {
+            throw new UsageException("--area explains one address, --csv prints a table: give one of them");
+        }
+
         ExplainOptions options = new()
         {
             KeepAllGaps = settings.Json || settings.Draw is not null || settings.By == Grouping.Gap || settings.All,
@@ -74,16 +84,12 @@ internal static class ExplainRun
     /// <exception cref="EvidenceException">It is missing or unreadable; the message says what to do.</exception>
     internal static ListExplanation Read(EvidenceBundle bundle, ExplainOptions options)
     {
-        if (!bundle.TryOpen("vmallocinfo", out Stream stream))
+        if (bundle.Kind == EvidenceKind.LiveMachine && bundle.Missing("vmallocinfo") != MissingReason.None)
         {
-            throw new EvidenceException(bundle.Kind == EvidenceKind.LiveMachine
-                ? $"{bundle.WhyMissing("vmallocinfo")}{Environment.NewLine}Without root, try one of the built-in lists: vmscope explain --sample {Samples.All[0].Name} (there are: {Samples.Names})"
-                : bundle.WhyMissing("vmallocinfo"));
+            throw new EvidenceException($"{bundle.WhyMissing("vmallocinfo")}{Environment.NewLine}Without root, try one of the built-in lists: "
+                + $"vmscope explain --sample {Samples.All[0].Name} (there are: {Samples.Names})");
         }
 
-        using (stream)
-        {
-            return ListExplanation.Read(stream, bundle.Describe("vmallocinfo"), ExplainFacts.From(bundle), options, bundle.Name);
-        }
+        return ListExplanation.Read(bundle, options);
     }
 }

@@ -20,13 +20,13 @@ internal static class KernelsCommand
             List(terminal, parsed.GetValue(json));
             return ExitCode.Fine;
         });
-        command.Subcommands.Add(CreateDiff(terminal));
+        command.Subcommands.Add(CreateDiff(terminal, json));
         return command.WithExamples(
             new Example("vmscope kernels", "architectures, versions, and what nobody verified"),
             new Example("vmscope kernels diff 2.6.27 2.6.28", "what changed for the layout, with sources"));
     }
 
-    private static Command CreateDiff(Terminal terminal)
+    private static Command CreateDiff(Terminal terminal, Option<bool> jsonBefore)
     {
         Argument<string> from = new("from") { Description = "The older version" };
         Argument<string> to = new("to") { Description = "The newer version" };
@@ -45,7 +45,7 @@ internal static class KernelsCommand
             ImmutableArray<Architecture> asked = parsed.GetValue(architecture) is { } name
                 ? [Architectures.Parse(name) is var one && one != Architecture.Unknown ? one : throw new UsageException($"--arch {name}: one of i386, x86-64, arm, arm64 and riscv64")]
                 : [.. KnownKernels.All.Select(known => known.Architecture)];
-            Diff(terminal, asked, older, newer, parsed.GetValue(json));
+            Diff(terminal, asked, older, newer, parsed.GetValue(json) || parsed.GetValue(jsonBefore));
             return ExitCode.Fine;
         });
         return command.WithExamples(new Example("vmscope kernels diff 4.14 4.19 --arch i386", "page table isolation arrives"));

@@ -52,6 +52,16 @@ internal static class LayoutCommand
                 throw new UsageException("--csv goes with --sweep");
             }
 
+            if (parsed.GetValue(symbols) is not null && !isDmesg)
+            {
+                throw new UsageException("--system-map goes with --dmesg");
+            }
+
+            if (parsed.GetValue(observed) && forms > 0 && !isJson)
+            {
+                throw new UsageException("--observed goes with the table and with --json");
+            }
+
             LayoutInputs inputs = options.Read(parsed, terminal, out EvidenceBundle? evidence);
             Paint paint = new(ColorChoice.Resolve(parsed.GetValue(color)!, terminal));
             if (swept is not null && pictures.AnyAsked(parsed))

@@ -43,6 +43,24 @@ internal static class ReplayCommand
             trace, evidence, snapshot, tree, after, recordedOn, cpus, kernel, era, ram, cmdline, pageSize, noLazy,
             workload, arch, seed, loops, pages, workers, record, json, csv, ascii,
         };
+        command.Validators.Add(result =>
+        {
+            foreach (Option option in (Option[])[arch, seed, loops, pages, workers])
+            {
+                if (result.GetResult(option) is { Implicit: false } && result.GetResult(workload) is null)
+                {
+                    result.AddError($"{option.Name} goes with --workload");
+                }
+            }
+
+            foreach (Option option in (Option[])[evidence, snapshot, tree, after, recordedOn])
+            {
+                if (result.GetResult(option) is not null && result.GetResult(workload) is not null)
+                {
+                    result.AddError($"{option.Name} goes with a trace, --workload with none");
+                }
+            }
+        });
         command.SetAction(parsed => ReplayCommandRun.Run(new ReplaySettings
         {
             Trace = parsed.GetValue(trace),

@@ -34,9 +34,13 @@ internal static class EvidenceArgument
         foreach (Diagnostic note in bundle.Diagnostics)
         {
             // An archive that ends early, one of several captures: what is said below is about what was found.
-            terminal.Error.WriteLine($"vmscope: {SafeText.Line(note.File)}: {SafeText.Line(note.Reason)}");
+            Tell(note, terminal);
         }
 
+        bundle.TellOfDamage(note => Tell(note, terminal));
         return bundle;
     }
+
+    private static void Tell(Diagnostic note, Terminal terminal) =>
+        terminal.Error.WriteLine($"vmscope: {SafeText.Line(note.File)}: {SafeText.Line(note.Reason)}");
 }

@@ -71,6 +71,15 @@ public sealed record ExplainFacts
             return None;
         }
 
+        return Collect(bundle);
+    }
+
+    /// <summary>What the text around a list's rows says.</summary>
+    internal static ExplainFacts From(OtherText text, string file) =>
+        Collect(new EvidenceBundle(new TextFiles(text, file), EvidenceKind.SingleFile, new DiagnosticList()));
+
+    private static ExplainFacts Collect(EvidenceBundle bundle)
+    {
         ExplainFacts facts = new()
         {
             Kernel = bundle.Kernel,

@@ -1,5 +1,6 @@
 using System.Globalization;
 using VmScope.Kernels;
+using VmScope.Proc;
 using VmScope.Vmalloc;
 
 namespace VmScope.Analysis;
@@ -8,6 +9,9 @@ namespace VmScope.Analysis;
 internal static partial class FindingRules
 {
     private const int AreasShown = 8;
+
+    /// <summary>Characters of a foreign line that are enough to find it again.</summary>
+    private const int TextShown = 60;
 
     /// <summary>Equal areas of one owner, when there are this many more than others and nothing known that multiplies them.</summary>
     private const long EqualAreasMin = 64;
@@ -291,10 +295,27 @@ internal static partial class FindingRules
 
     private static void OddLines(ListExplanation list, List<Finding> findings)
     {
-        if (list.Diagnostics.Count > 0)
+        foreach (Diagnostic damage in list.Diagnostics.Damage)
+        {
+            findings.Add(new Finding("damaged-file", Severity.Notice, $"{damage.File}: {damage.Reason}.", []));
+            if (findings.Count > 100)
+            {
+                break;
+            }
+        }
+
+        long odd = list.Diagnostics.Count - list.Diagnostics.Damage.Length;
+        if (odd > 0)
         {
             findings.Add(new Finding("unparsed-lines", Severity.Notice,
-                $"{Count(list.Diagnostics.Count, "line was", "lines were")} not understood and left out; --json lists the first of them.", []));
+                $"{Count(odd, "line was", "lines were")} not understood and left out{OddFiles(list)}; --json lists the first of them.", []));
+        }
+
+        if (list.Diagnostics.OtherText is { } text)
+        {
+            findings.Add(new Finding("other-text", Severity.Info,
+                $"{Count(text.Lines, "line is", "lines are")} no part of the list but of a text it was pasted with, the first of them line {Grouped((ulong)text.FirstLine)}: "
+                + $"'{(text.First.Length > TextShown ? text.First[..TextShown] + "…" : text.First)}'. What they say of the kernel and its layout is used where nothing better is known.", []));
         }
 
         if (list.Totals.RepeatedRows > 0)
@@ -313,6 +334,21 @@ internal static partial class FindingRules
                 break;
             }
         }
+    }
+
+    /// <summary>In which files lines were not understood, when the list is not the only one.</summary>
+    private static string OddFiles(ListExplanation list)
+    {
+        SortedDictionary<string, object> files = new(StringComparer.Ordinal);
+        foreach (Diagnostic line in list.Diagnostics.Items)
+        {
+            if (line.Line > 0)
+            {
+                files[line.File] = line;
+            }
+        }
+
+        return files.Count == 0 || (files.Count == 1 && files.ContainsKey(list.File)) ? "" : $", in {string.Join(", ", files.Keys)}";
     }
 
     private static List<string> Describe(ListExplanation list, RowList rows)

@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using Microsoft.Win32.SafeHandles;
 using VmScope.Kernels;
 using VmScope.Proc;
+using VmScope.Sources;
 using VmScope.Vmalloc;
 
 namespace VmScope.Analysis;
@@ -149,8 +150,29 @@ public sealed class ListExplanation
     /// <exception cref="EvidenceException">No line of it is a row.</exception>
     public static ListExplanation Read(Stream stream, string file, ExplainFacts facts, ExplainOptions options, string? source = null)
     {
+        ListReading reading = ReadAny(stream, file, facts, options);
+        return new ListExplanation(reading, reading.WithText(facts), options, source ?? file);
+    }
+
+    private static ListReading ReadAny(Stream stream, string file, ExplainFacts facts, ExplainOptions options)
+    {
         ListReading? reading = stream is FileStream { CanSeek: true, Position: 0 } plain ? LongList.Read(plain.SafeFileHandle, file, facts, options) : null;
-        return new ListExplanation(reading ?? ListReading.Of(stream, file, facts, options), facts, options, source ?? file);
+        return reading ?? ListReading.Of(stream, file, facts, options);
+    }
+
+    /// <summary>Reads and explains the list of a bundle, with everything the bundle says beside it.</summary>
+    /// <param name="bundle">The bundle.</param>
+    /// <param name="options">What to keep.</param>
+    /// <exception cref="EvidenceException">It holds no list, or no line of the list is a row.</exception>
+    public static ListExplanation Read(EvidenceBundle bundle, ExplainOptions options)
+    {
+        using Stream stream = bundle.OpenList();
+        string file = bundle.Describe(EvidenceNames.VmallocInfo);
+        ExplainFacts facts = ExplainFacts.From(bundle);
+        ListReading reading = ReadAny(stream, file, facts, options);
+        // Files are read when they are asked for, and whether a stream was whole is known at its end: not before now.
+        reading.Diagnostics.TakeFrom(bundle.Odd);
+        return new ListExplanation(reading, reading.WithText(facts), options, bundle.Name);
     }
 
     /// <summary>Reads and explains a list that comes alone, in a file of its own.</summary>
@@ -167,7 +189,7 @@ public sealed class ListExplanation
             reading = ListReading.Of(whole, name, ExplainFacts.None, options);
         }
 
-        return new ListExplanation(reading, ExplainFacts.None, options, name);
+        return new ListExplanation(reading, reading.WithText(ExplainFacts.None), options, name);
     }
 
     /// <summary>An area as the list would print its beginning: range, size, owner.</summary>

@@ -54,6 +54,11 @@ public static class MeminfoFile
         return line.InKiB ? text + " kB" : text;
     }
 
+    /// <summary>Whether a line is one of meminfo that gives a size.</summary>
+    internal static bool IsSize(ReadOnlySpan<char> line) =>
+        line.EndsWith(" kB", StringComparison.Ordinal) && line.IndexOf(':') is > 0 and < 40 and int colon
+            && line[(colon + 1)..^3].Trim().IndexOfAnyExceptInRange('0', '9') < 0;
+
     private static bool TryParse(string line, out MeminfoLine? parsed)
     {
         parsed = null;

@@ -28,6 +28,9 @@ public sealed partial class VmallocInfoReader
     private int _joinedLength;
     private long _tailLine = -1;
 
+    /// <summary>The last line of another text; a row ends that text, a line that is none goes on with it.</summary>
+    private long _otherLine = -1;
+
     private VmallocInfoReader(string file, TextTable texts, DiagnosticList diagnostics, VmallocRowSink sink) =>
         (_file, _texts, _diagnostics, _sink) = (file, texts, diagnostics, sink);
 
@@ -197,6 +200,7 @@ public sealed partial class VmallocInfoReader
     {
         if (line.IsEmpty)
         {
+            _otherLine += _otherLine == _line - 1 ? 1 : 0;
             return;
         }
 
@@ -215,6 +219,11 @@ public sealed partial class VmallocInfoReader
             if (isTail)
             {
                 _tailLine = _line;
+            }
+            else if (OtherText.Begins(line) || (_otherLine == _line - 1 && OtherText.GoesOn(line)))
+            {
+                _otherLine = _line;
+                _diagnostics.AddOtherText(_line, line);
             }
             else
             {

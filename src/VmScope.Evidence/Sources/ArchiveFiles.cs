@@ -10,6 +10,7 @@ internal sealed class ArchiveFiles : EvidenceFiles
     private readonly ArchiveLimits _limits;
     private readonly Dictionary<string, byte[]?> _content = new(StringComparer.Ordinal);
     private readonly string _top;
+    private readonly DiagnosticList _diagnostics;
 
     /// <summary>Reads the archive.</summary>
     /// <param name="name">What to call it.</param>
@@ -19,7 +20,8 @@ internal sealed class ArchiveFiles : EvidenceFiles
     /// <exception cref="EvidenceException">Not an archive, damaged, or beyond a bound.</exception>
     internal ArchiveFiles(string name, Func<Stream> open, ArchiveLimits limits, DiagnosticList diagnostics)
     {
-        (Name, _open, _limits) = (name, open, limits);
+        (Name, _open, _limits, _diagnostics) = (name, open, limits, diagnostics);
+        // A cut of the whole is a cut of the archive, and said below in its words.
         using Stream stream = Compression.Unpacked(open(), name);
         TarArchive archive = new(stream, name, limits);
         long kept = 0;
@@ -50,7 +52,7 @@ internal sealed class ArchiveFiles : EvidenceFiles
                 _content.Remove(last);
             }
 
-            diagnostics.Add(name, 0, "", "the archive ends early; what came before the end is used");
+            diagnostics.AddDamage(name, "the archive ends early; what came before the end is used");
         }
 
         if (archive.Refused > 0)
@@ -86,7 +88,7 @@ internal sealed class ArchiveFiles : EvidenceFiles
         }
 
         Stream inner = content is not null ? new MemoryStream(content, writable: false) : Again(full);
-        stream = Compression.Unpacked(inner, full);
+        stream = Compression.Unpacked(inner, full, _diagnostics);
         return MissingReason.None;
     }
 

@@ -1,4 +1,4 @@
-using System.IO.Compression;
+using VmScope.Proc;
 
 namespace VmScope.Sources;
 
@@ -22,8 +22,11 @@ internal static class Compression
     };
 
     /// <summary>The stream itself, or what it holds unpacked when gzip data begins at its position.</summary>
+    /// <param name="stream">The bytes.</param>
+    /// <param name="name">What to call them.</param>
+    /// <param name="diagnostics">Is told when compressed data ends in the middle; null where somebody else notices.</param>
     /// <exception cref="EvidenceException">It is compressed in a way vmscope cannot read.</exception>
-    internal static Stream Unpacked(Stream stream, string name)
+    internal static Stream Unpacked(Stream stream, string name, DiagnosticList? diagnostics = null)
     {
         byte[] prefix = new byte[PrefixBytes];
         int length = ReadFully(stream, prefix);
@@ -39,38 +42,7 @@ internal static class Compression
         }
 
         RefuseUnsupported(prefix.AsSpan(0, length), name);
-        return IsGzip(prefix.AsSpan(0, length)) ? new GzipData(whole, name) : whole;
-    }
-
-    /// <summary>Unpacked data that says which file is damaged, whoever reads it.</summary>
-    private sealed class GzipData(Stream packed, string name) : ForwardStream
-    {
-        private readonly GZipStream _inner = new(packed, CompressionMode.Decompress);
-        private long _position;
-
-        public override int Read(Span<byte> buffer)
-        {
-            try
-            {
-                int got = _inner.Read(buffer);
-                _position += got;
-                return got;
-            }
-            catch (InvalidDataException error)
-            {
-                throw new EvidenceException($"{name}: the compressed data is damaged after {_position} bytes", error);
-            }
-        }
-
-        protected override void Dispose(bool disposing)
-        {
-            if (disposing)
-            {
-                _inner.Dispose();
-            }
-
-            base.Dispose(disposing);
-        }
+        return IsGzip(prefix.AsSpan(0, length)) ? new GzipData(whole, name, diagnostics) : whole;
     }
 
     /// <summary>Stops with a way out when the data is compressed in a way vmscope cannot read.</summary>

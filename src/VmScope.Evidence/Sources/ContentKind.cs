@@ -72,15 +72,17 @@ internal static class ContentKind
             return null;
         }
 
-        ReadOnlySpan<char> message = DmesgPrefix.Strip(line);
-        bool prefixed = message.Length != DmesgPrefix.Unquoted(line).Length;
         if (IsVmallocInfo(line))
         {
             return EvidenceNames.VmallocInfo;
         }
 
-        // A failure message alone, as people paste it.
-        if (prefixed || VmallocFailureParser.TryParse(message, line: 1) is not null)
+        if (line.StartsWith("Linux version ", StringComparison.Ordinal))
+        {
+            return EvidenceNames.Version;
+        }
+
+        if (LogLine.IsOne(line))
         {
             return EvidenceNames.Dmesg;
         }
@@ -94,11 +96,6 @@ internal static class ContentKind
             || line.StartsWith("# Automatically generated", StringComparison.Ordinal))
         {
             return EvidenceNames.Config;
-        }
-
-        if (line.StartsWith("Linux version ", StringComparison.Ordinal))
-        {
-            return EvidenceNames.Version;
         }
 
         if (line.StartsWith("Linux ", StringComparison.Ordinal) && line.Contains(" #", StringComparison.Ordinal))
@@ -122,8 +119,7 @@ internal static class ContentKind
             return EvidenceNames.Zoneinfo;
         }
 
-        if (line.EndsWith(" kB", StringComparison.Ordinal) && line.IndexOf(':') is > 0 and < 40 and int colon
-            && line[(colon + 1)..^3].Trim().IndexOfAnyExceptInRange('0', '9') < 0)
+        if (MeminfoFile.IsSize(line))
         {
             return EvidenceNames.Meminfo;
         }
@@ -138,21 +134,11 @@ internal static class ContentKind
             return EvidenceNames.Modules;
         }
 
-        return line.StartsWith("BIOS-e820:", StringComparison.Ordinal) || line.StartsWith(" BIOS-e820:", StringComparison.Ordinal)
-            || line.StartsWith("Zone ranges:", StringComparison.Ordinal)
-            || line.Contains("irtual kernel memory layout:", StringComparison.Ordinal)
-            || line.Contains("Kernel virtual memory layout:", StringComparison.Ordinal)
-            || line.Contains("vmap allocation for size", StringComparison.Ordinal)
-            || line.Contains("vmalloc error: size", StringComparison.Ordinal)
-            || line.Contains(" allocation failure: vm_struct", StringComparison.Ordinal)
-            || line.Contains("vmalloc_node_range for size", StringComparison.Ordinal)
-            || line.Contains("vmalloc: allocation failure", StringComparison.Ordinal)
-                ? EvidenceNames.Dmesg
-                : line.TrimStart().StartsWith("\"kernel_version\"", StringComparison.Ordinal) ? EvidenceNames.Case : null;
+        return line.TrimStart().StartsWith("\"kernel_version\"", StringComparison.Ordinal) ? EvidenceNames.Case : null;
     }
 
     /// <summary>Whether a line has the addresses and the size of a list's row, whatever a log or a mail put around them.</summary>
-    private static bool IsVmallocInfo(ReadOnlySpan<char> text)
+    internal static bool IsVmallocInfo(ReadOnlySpan<char> text)
     {
         ReadOnlySpan<char> start = text.Length > 512 ? text[..512] : text;
         byte[] bytes = new byte[start.Length];

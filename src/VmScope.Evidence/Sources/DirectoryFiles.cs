@@ -1,3 +1,5 @@
+using VmScope.Proc;
+
 namespace VmScope.Sources;
 
 /// <summary>The files of a directory: a capture, a copy of /proc or of a whole root, an unpacked sosreport.</summary>
@@ -7,12 +9,15 @@ internal sealed class DirectoryFiles : EvidenceFiles
     private const int DepthLookedAt = 4;
     private const string LiveLog = "kmsg";
     private readonly string _root;
+    private readonly DiagnosticList _diagnostics;
 
     /// <summary>Opens a directory, or the one folder inside it that holds evidence, behind a few folders that hold nothing else.</summary>
+    /// <param name="path">The directory.</param>
+    /// <param name="diagnostics">Receives what is wrong with files that are read.</param>
     /// <exception cref="EvidenceException">Nothing in it is known, or it holds several captures.</exception>
-    internal DirectoryFiles(string path)
+    internal DirectoryFiles(string path, DiagnosticList diagnostics)
     {
-        Name = path;
+        (Name, _diagnostics) = (path, diagnostics);
         if (IsEvidence(path))
         {
             _root = path;
@@ -62,7 +67,7 @@ internal sealed class DirectoryFiles : EvidenceFiles
 
         string full = Path.Join(_root, path);
         MissingReason reason = PlainFile.TryOpen(full, out FileStream? file);
-        stream = file is null ? Stream.Null : Compression.Unpacked(file, full);
+        stream = file is null ? Stream.Null : Compression.Unpacked(file, full, _diagnostics);
         return reason;
     }
 

@@ -108,6 +108,12 @@ public sealed class EvidenceBundle
     /// <summary>What was odd in the files read so far.</summary>
     public ImmutableArray<Diagnostic> Diagnostics => _reader.Diagnostics.Items;
 
+    /// <summary>What was odd in the files read so far, to be merged with what a list's reader found odd.</summary>
+    internal DiagnosticList Odd => _reader.Diagnostics;
+
+    /// <summary>Has someone told of damaged files that are gone on without, as they are met; earlier damage is not told again.</summary>
+    public void TellOfDamage(Action<Diagnostic> tell) => _reader.Diagnostics.DamageMet = tell;
+
     /// <summary>Opens evidence; what it is, is detected.</summary>
     /// <param name="path">
     /// Null for the running machine, "-" for standard input, otherwise the path of a directory, an archive or a file.
@@ -138,6 +144,11 @@ public sealed class EvidenceBundle
     /// <returns>False when it is missing; <see cref="WhyMissing"/> says why.</returns>
     public bool TryOpen(string name, out Stream stream) => _reader.TryOpen(name, out stream, out _) == MissingReason.None;
 
+    /// <summary>Reads a file that can be gone on without; null when it is missing, or damaged, which is noted.</summary>
+    /// <exception cref="EvidenceException">It is damaged, and all there is.</exception>
+    internal T? ReadIfSound<T>(string name, Func<Stream, string, T> read) where T : class =>
+        _reader.Read(name, (stream, file, _) => read(stream, file));
+
     /// <summary>Opens a file, or explains why not.</summary>
     /// <exception cref="EvidenceException">It is missing; the message says what to do about it.</exception>
     public Stream OpenRequired(string name) =>
@@ -145,6 +156,13 @@ public sealed class EvidenceBundle
 
     /// <summary>The path of the uncompressed file behind a name, for readers that map it; null when there is none.</summary>
     public string? PlainPath(string name) => Kind == EvidenceKind.LiveMachine ? null : _reader.PlainPath(name);
+
+    /// <summary>Opens the list of areas; in a single file that is something else by the most of its lines, the rows among them.</summary>
+    /// <exception cref="EvidenceException">There is none; the message says what to do about it.</exception>
+    internal Stream OpenList() =>
+        _reader.TryOpen(EvidenceNames.VmallocInfo, out Stream stream, out _) == MissingReason.None || _reader.TryOpenRows(out stream)
+            ? stream
+            : throw new EvidenceException(WhyMissing(EvidenceNames.VmallocInfo));
 
     /// <summary>Why a file cannot be had: <see cref="MissingReason.None"/> when it can.</summary>
     public MissingReason Missing(string name)

@@ -81,6 +81,24 @@ public sealed class EvidenceInputs
     /// <summary>RAM of the machine in MiB as its description says (case.json); null without one.</summary>
     public int? DescribedRamMiB => _case.Value?.RamMiB;
 
+    /// <summary>The damage to a file that leaves a prediction without something it follows from; null when there is none.</summary>
+    /// <remarks>A damaged file whose content another file gives is none. Reads every input.</remarks>
+    internal Diagnostic? MissedInput(bool kernelIsGiven, bool architectureIsGiven)
+    {
+        bool kernelIsKnown = kernelIsGiven || Kernel is not null;
+        bool architectureIsKnown = architectureIsGiven || Architecture != Architecture.Unknown;
+        bool optionsAreKnown = CommandLine is not null;
+        bool memoryIsWhole = MemoryMap is not null && !MemoryMapSource.StartsWith("/proc/iomem", StringComparison.Ordinal);
+        bool isDescribed = kernelIsKnown && architectureIsKnown && optionsAreKnown && Config.Values.Count > 0;
+        return (kernelIsKnown ? null : _reader.DamageTo(EvidenceNames.Version) ?? _reader.DamageTo(EvidenceNames.Uname))
+            ?? (optionsAreKnown ? null : _reader.DamageTo(EvidenceNames.CommandLine))
+            ?? (Config.IsComplete ? null : _reader.DamageTo(EvidenceNames.Config) ?? (BootConfig() is { } path ? _reader.DamageAt(path) : null))
+            ?? (_dmesg.Value is null ? _reader.DamageTo(EvidenceNames.Dmesg) : null)
+            ?? (memoryIsWhole ? null : _reader.DamageTo(EvidenceNames.Iomem))
+            ?? (Cpus.Info is null ? _reader.DamageTo(EvidenceNames.Cpuinfo) : null)
+            ?? (isDescribed ? null : _reader.DamageTo(EvidenceNames.Case));
+    }
+
     private KernelIdentity? FindKernel()
     {
         if (_reader.Read(EvidenceNames.Version, SmallFile.ReadText) is { } version && KernelIdentity.Parse(version) is { } identity)
@@ -213,16 +231,20 @@ public sealed class EvidenceInputs
     {
         if (_reader.Read(EvidenceNames.Config, ConfigFile.Read) is { Values.Count: > 0 } whole)
         {
-            return whole;
+            return AsFarAsRead(whole, _reader.DamageTo(EvidenceNames.Config));
         }
 
         if (BootConfig() is { } path && _reader.ReadPath(path, ConfigFile.Read) is { Values.Count: > 0 } installed)
         {
-            return installed;
+            return AsFarAsRead(installed, _reader.DamageAt(path));
         }
 
         return _case.Value?.Config ?? KernelConfig.Nothing;
     }
+
+    // What a cut configuration does not list may have stood behind the cut.
+    private static KernelConfig AsFarAsRead(KernelConfig config, Diagnostic? damage) =>
+        damage is null ? config : new KernelConfig(config.Values, isComplete: false);
 
     // /boot may hold the configurations of several kernels: only the running one's counts, or the only one.
     private string? BootConfig()

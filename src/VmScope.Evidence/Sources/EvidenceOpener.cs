@@ -31,7 +31,7 @@ internal static class EvidenceOpener
 
         if (Directory.Exists(path))
         {
-            return new EvidenceBundle(new DirectoryFiles(path), EvidenceKind.Directory, diagnostics);
+            return new EvidenceBundle(new DirectoryFiles(path, diagnostics), EvidenceKind.Directory, diagnostics);
         }
 
         switch (PlainFile.TryOpen(path, out FileStream? file))
@@ -53,7 +53,9 @@ internal static class EvidenceOpener
         using (file)
         {
             byte[] sample = new byte[ContentKind.SampleBytes];
-            using Stream unpacked = Compression.Unpacked(file, path);
+            // What is wrong with the data is said when it is read, not when it is looked at.
+            DiagnosticList look = new();
+            using Stream unpacked = Compression.Unpacked(file, path, look);
             int length = Sample(unpacked, sample, path);
             if (RecordingFormat.IsRecording(sample.AsSpan(0, length)) && unpacked == file)
             {
@@ -66,10 +68,15 @@ internal static class EvidenceOpener
                 return new EvidenceBundle(new ArchiveFiles(path, () => Reopen(path), limits, diagnostics), EvidenceKind.Archive, diagnostics);
             }
 
+            if (length == 0 && look.Damage is [var cut, ..])
+            {
+                throw new EvidenceException($"{path}: {cut.Reason}");
+            }
+
             string kind = Kind(sample.AsSpan(0, length), path, path);
             string? plain = unpacked == file && file.Length > 0 ? path : null;
             return new EvidenceBundle(
-                new SingleFile(path, kind, () => Compression.Unpacked(Reopen(path), path), plain), EvidenceKind.SingleFile, diagnostics);
+                new SingleFile(path, kind, () => Compression.Unpacked(Reopen(path), path, diagnostics), plain), EvidenceKind.SingleFile, diagnostics);
         }
     }
 
@@ -93,7 +100,7 @@ internal static class EvidenceOpener
         if (RecordingFormat.IsRecording(sample.AsSpan(0, length)))
         {
             using RecordingReader recording = RecordingReader.Of(
-                SmallFile.ReadAll(Compression.Unpacked(whole, name), name, KeptInputBytes), name);
+                SmallFile.ReadAll(Compression.Unpacked(whole, name, diagnostics), name, KeptInputBytes), name);
             return new EvidenceBundle(RecordingFiles.LastOf(recording, name, diagnostics), EvidenceKind.Recording, diagnostics);
         }
 
@@ -105,7 +112,7 @@ internal static class EvidenceOpener
         }
 
         string content = Kind(sample.AsSpan(0, length), name, fileName);
-        Stream unpacked = Compression.Unpacked(whole, name);
+        Stream unpacked = Compression.Unpacked(whole, name, diagnostics);
         // A listing or a trace may be long and is read once; anything else is short and may be asked twice.
         Func<Stream?> open = content is EvidenceNames.VmallocInfo or EvidenceNames.Trace ? Once(unpacked) : Kept(unpacked, name);
         return new EvidenceBundle(new SingleFile(name, content, open, plainPath: null), kind, diagnostics);

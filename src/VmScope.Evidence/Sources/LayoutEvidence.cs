@@ -14,10 +14,17 @@ public static class LayoutEvidence
     /// <param name="name">What to call the evidence in a message.</param>
     /// <param name="givenKernel">A kernel that stands in for the evidence's; null for that one.</param>
     /// <param name="givenArchitecture">An architecture that stands in for the evidence's; null for that one.</param>
-    /// <exception cref="EvidenceException">The evidence names no kernel, or no architecture, and none was given.</exception>
+    /// <exception cref="EvidenceException">
+    /// The evidence names no kernel, or no architecture, and none was given; or a file is damaged that an input stood in.
+    /// </exception>
     public static LayoutInputs ToLayoutInputs(this EvidenceInputs evidence, string name, KernelIdentity? givenKernel = null,
         Architecture? givenArchitecture = null)
     {
+        if (evidence.MissedInput(givenKernel is not null, givenArchitecture is not null) is { } damage)
+        {
+            throw new EvidenceException($"{damage.File}: {damage.Reason.Replace("; the file is left out", "", StringComparison.Ordinal)}");
+        }
+
         KernelIdentity kernel = givenKernel ?? evidence.Kernel
             ?? throw new EvidenceException($"{name} does not say which kernel ran: it has neither a version file nor a boot log that goes back to the start");
         Architecture architecture = givenArchitecture ?? evidence.Architecture;

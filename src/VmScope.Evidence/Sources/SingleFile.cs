@@ -9,6 +9,9 @@ internal sealed class SingleFile(string name, string kind, Func<Stream?> open, s
 {
     internal override string Name => name;
 
+    /// <summary>The known name it answers to.</summary>
+    internal string Kind => kind;
+
     internal override bool Exists(string path) => path == kind;
 
     internal override string Describe(string path) => name;

@@ -63,9 +63,9 @@ public class OddInputCommandTests
     }
 
     [Theory]
-    [InlineData("vmallocinfo.gz")]
-    [InlineData("dmesg.gz")]
-    public void A_damaged_file_in_a_folder_is_named(string damaged)
+    [InlineData("vmallocinfo.gz", 3)]
+    [InlineData("dmesg.gz", 0)]
+    public void A_damaged_file_in_a_folder_is_named(string damaged, int exitCode)
     {
         using TemporaryFolder folder = new();
         folder.Write("vmallocinfo", Rows);
@@ -84,7 +84,7 @@ public class OddInputCommandTests
         File.WriteAllBytes(folder.Path(damaged), bytes);
         File.Delete(folder.Path(damaged[..^3]));
         CliRun run = CliRun.Of("explain", folder.Root);
-        Assert.Equal(3, run.ExitCode);
+        Assert.Equal(exitCode, run.ExitCode);
         Assert.Contains($"{damaged}: the compressed data is damaged after ", run.ErrorText, StringComparison.Ordinal);
     }
 

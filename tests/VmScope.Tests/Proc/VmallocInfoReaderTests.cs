@@ -147,7 +147,7 @@ public class VmallocInfoReaderTests
     [InlineData("0xf8000000-0xf8003000   12288 f+0x1/0x2 phys=0xzz ioremap")]
     [InlineData("0xf8000000-0xf8003000   12288 f+0x1/0x2 vmalloc N0=")]
     [InlineData("0xf80000000000000000-0xf8003000   12288 f+0x1/0x2")]
-    [InlineData("BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable")]
+    [InlineData("[   12.345678] 0xf8000000-0xf8003000 twelve f+0x1/0x2")]
     public void What_is_no_row_is_kept_as_a_diagnostic(string line)
     {
         (VmallocReport report, DiagnosticList odd) = Read($"{Row}\n{line}\n{Row.Replace("72", "73", StringComparison.Ordinal)}\n");
@@ -155,6 +155,17 @@ public class VmallocInfoReaderTests
         Diagnostic diagnostic = Assert.Single(odd.Items);
         Assert.Equal((2L, line, "list"), (diagnostic.Line, diagnostic.Text, diagnostic.File));
         Assert.NotEqual("", diagnostic.Reason);
+    }
+
+    [Fact]
+    public void Lines_of_a_log_or_of_meminfo_are_counted_and_no_diagnostics()
+    {
+        string text = "$ dmesg\nBIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable\nwithout a prefix\n\nand still the log\n"
+            + $"{Row}\nhello\n{Row.Replace("72", "73", StringComparison.Ordinal)}\nVmallocTotal:   34359738367 kB\n<6>device ready\n";
+        (VmallocReport report, DiagnosticList odd) = Read(text);
+        Assert.Equal(2, report.Rows.Length);
+        Assert.Equal([(1L, "$ dmesg"), (7L, "hello")], odd.Items.Select(item => (item.Line, item.Text)));
+        Assert.Equal((5L, 2L, "BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable"), (odd.OtherText!.Lines, odd.OtherText.FirstLine, odd.OtherText.First));
     }
 
     [Fact]

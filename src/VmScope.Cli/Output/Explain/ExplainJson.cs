@@ -51,6 +51,7 @@ internal static class ExplainJson
             AddressState.Hidden => "hidden",
         });
         WriteUnparsed(json, list);
+        WriteOtherText(json, list);
         WriteCallers(text, list);
         WriteGroups(json, list);
         WriteGaps(text, "gaps", list.Vmalloc);
@@ -101,6 +102,21 @@ internal static class ExplainJson
         }
 
         json.WriteEndArray();
+    }
+
+    private static void WriteOtherText(Utf8JsonWriter json, ListExplanation list)
+    {
+        if (list.Diagnostics.OtherText is not { } text)
+        {
+            json.WriteNull("otherText");
+            return;
+        }
+
+        json.WriteStartObject("otherText");
+        json.WriteNumber("lines", text.Lines);
+        json.WriteNumber("firstLine", text.FirstLine);
+        json.WriteString("text", text.First);
+        json.WriteEndObject();
     }
 
     private static void WriteCallers(JsonText text, ListExplanation list)

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Text;
 
 namespace VmScope.Cli.Output.Pictures;
@@ -11,8 +12,17 @@ internal sealed class PictureOptions
 
     internal PictureOptions(Command command)
     {
+        _svg.Validators.Add(RefuseStandardOutput);
+        _html.Validators.Add(RefuseStandardOutput);
         command.Options.Add(_svg);
         command.Options.Add(_html);
+        command.Validators.Add(result =>
+        {
+            if (result.GetValue(_svg) is { } svg && string.Equals(svg, result.GetValue(_html), StringComparison.Ordinal))
+            {
+                result.AddError($"--svg and --html would both write {svg}: give two names");
+            }
+        });
     }
 
     /// <summary>Whether any picture was asked for.</summary>
@@ -36,6 +46,15 @@ internal sealed class PictureOptions
         if (parsed.GetValue(_html) is { } html)
         {
             Save(terminal, html, HtmlReport.Draw(picture));
+        }
+    }
+
+    // The answer itself goes there, in whatever form.
+    private static void RefuseStandardOutput(OptionResult result)
+    {
+        if (result.Tokens is [{ Value: "-" or "/dev/stdout" or "/dev/fd/1" or "/proc/self/fd/1" }])
+        {
+            result.AddError($"{result.Option.Name}: standard output has the answer on it; give the picture a file name");
         }
     }
 

@@ -14,14 +14,15 @@ internal static class AreaAnswers
 
     internal static void Compare(Comparer comparer, EvidenceBundle evidence)
     {
-        if (evidence.TryOpen(Vmallocinfo, out Stream stream))
+        RowBounds? rows = evidence.ReadIfSound(Vmallocinfo, (stream, file) =>
         {
-            using (stream)
-            {
-                RowBounds bounds = new(comparer.Layout);
-                VmallocInfoReader.Read(stream, evidence.Describe(Vmallocinfo), new TextTable(), new DiagnosticList(), bounds);
-                CompareRows(comparer, bounds);
-            }
+            RowBounds bounds = new(comparer.Layout);
+            VmallocInfoReader.Read(stream, file, new TextTable(), new DiagnosticList(), bounds);
+            return bounds;
+        });
+        if (rows is not null)
+        {
+            CompareRows(comparer, rows);
         }
 
         if (evidence.Modules is { } modules)

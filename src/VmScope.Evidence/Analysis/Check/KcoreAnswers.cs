@@ -13,18 +13,7 @@ internal static class KcoreAnswers
     internal static void Compare(Comparer comparer, EvidenceBundle evidence)
     {
         // A capture lists the headers as text; the file of a running machine is memory itself.
-        if (evidence.Kind == EvidenceKind.LiveMachine || !evidence.TryOpen(Source, out Stream stream))
-        {
-            return;
-        }
-
-        List<KcoreSegment> segments;
-        using (stream)
-        {
-            segments = KcoreSegments.Read(stream, evidence.Describe(Source));
-        }
-
-        if (segments.Count == 0)
+        if (evidence.Kind == EvidenceKind.LiveMachine || evidence.ReadIfSound(Source, KcoreSegments.Read) is not { Count: > 0 } segments)
         {
             return;
         }

@@ -25,15 +25,9 @@ internal static class VariableAnswers
 
     internal static void Compare(Comparer comparer, EvidenceBundle evidence)
     {
-        if (evidence.Kind == EvidenceKind.LiveMachine || !evidence.TryOpen(Source, out Stream stream))
+        if (evidence.Kind == EvidenceKind.LiveMachine || evidence.ReadIfSound(Source, KernelVariables.Read) is not { } variables)
         {
             return;
-        }
-
-        Dictionary<string, ulong> variables;
-        using (stream)
-        {
-            variables = KernelVariables.Read(stream, evidence.Describe(Source));
         }
 
         foreach ((string variable, string quantity) in Plain)

@@ -91,19 +91,14 @@ public static class DiffInputs
 
     private static TimeSpan? Uptime(EvidenceBundle bundle)
     {
-        if (!bundle.TryOpen("uptime", out Stream stream))
-        {
-            return null;
-        }
-
-        using (stream)
+        string? first = bundle.ReadIfSound("uptime", (stream, _) =>
         {
             byte[] start = new byte[64];
             int length = stream.ReadAtLeast(start, start.Length, throwOnEndOfStream: false);
-            string first = System.Text.Encoding.ASCII.GetString(start, 0, length).Split([' ', '\n'], 2)[0];
-            return decimal.TryParse(first, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out decimal seconds) && seconds < 1_000_000_000
-                ? TimeSpan.FromSeconds((double)seconds)
-                : null;
-        }
+            return System.Text.Encoding.ASCII.GetString(start, 0, length).Split([' ', '\n'], 2)[0];
+        });
+        return decimal.TryParse(first, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out decimal seconds) && seconds < 1_000_000_000
+            ? TimeSpan.FromSeconds((double)seconds)
+            : null;
     }
 }

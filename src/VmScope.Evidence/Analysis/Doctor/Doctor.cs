@@ -37,12 +37,9 @@ public sealed class Doctor
         (_bundle, _options) = (bundle, options);
         _dmesg = bundle.Dmesg;
         _logName = bundle.Describe("dmesg");
-        if (_dmesg is not null && bundle.TryOpen("dmesg", out Stream stream))
+        if (_dmesg is { } dmesg)
         {
-            using (stream)
-            {
-                _log = LogReading.Read(stream, _logName, _dmesg.Failures);
-            }
+            _log = bundle.ReadIfSound("dmesg", (stream, file) => LogReading.Read(stream, file, dmesg.Failures));
         }
 
         _architecture = ArchitectureName();
@@ -55,19 +52,15 @@ public sealed class Doctor
 
     private DoctorReport Run()
     {
-        bool hasList = _bundle.Missing("vmallocinfo") == MissingReason.None;
-        if (_dmesg is null && !hasList && _bundle.Meminfo is null)
+        _requests = _log is null ? [] : new FailedRequests(_log, _architecture, _bundle.PageSize.Bytes, _layout, _bundle.Config).Collect(_dmesg!.Failures);
+        FailedRequest? main = MainRequest();
+        _list = ReadList(main);
+        if (_dmesg is null && _list is null && _bundle.Meminfo is null)
         {
             throw new EvidenceException($"{_bundle.Name}: neither a kernel log nor a list of areas nor meminfo to examine");
         }
 
-        _requests = _log is null ? [] : new FailedRequests(_log, _architecture, _bundle.PageSize.Bytes, _layout, _bundle.Config).Collect(_dmesg!.Failures);
-        FailedRequest? main = MainRequest();
-        if (hasList)
-        {
-            _list = ReadList(main);
-        }
-        else if (_bundle.Kind == EvidenceKind.LiveMachine)
+        if (_list is null && _bundle.Kind == EvidenceKind.LiveMachine)
         {
             _statements.Add(new DoctorStatement(_bundle.WhyMissing("vmallocinfo"), Sureness.Printed));
         }
@@ -150,7 +143,7 @@ public sealed class Doctor
 
     private ListExplanation? ReadList(FailedRequest? main)
     {
-        if (!_bundle.TryOpen("vmallocinfo", out Stream stream))
+        if (!_bundle.Has("vmallocinfo"))
         {
             return null;
         }
@@ -170,10 +163,8 @@ public sealed class Doctor
                 : facts;
         }
 
-        using (stream)
-        {
-            return ListExplanation.Read(stream, _bundle.Describe("vmallocinfo"), facts, new ExplainOptions { KeepAllGaps = true }, _bundle.Name);
-        }
+        return _bundle.ReadIfSound("vmallocinfo", (stream, file) =>
+            ListExplanation.Read(stream, file, facts, new ExplainOptions { KeepAllGaps = true }, _bundle.Name));
     }
 
     private DoctorReport Base(DoctorVerdict verdict, DoctorSeverity severity, string summary) => new()

@@ -32,10 +32,14 @@ internal sealed record ListReading(string File, TextTable Texts, DiagnosticList 
         ListTotals totals = new(texts, facts.PageBytes);
         AddressWatch? watch = options.Address is { } address ? new AddressWatch(address, texts) : null;
         long lines = VmallocInfoReader.Read(stream, file, texts, diagnostics, watch is null ? totals : new TwoSinks(totals, watch));
-        return totals.Rows > 0 || diagnostics.Count == 0
+        return totals.Rows > 0 || (diagnostics.Count == 0 && diagnostics.OtherText is null)
             ? new ListReading(file, texts, diagnostics, totals) { Watch = watch }
             : throw new EvidenceException($"{file}: none of its {lines} lines is a row of /proc/vmallocinfo");
     }
+
+    /// <summary>What is known beside the list, with what the text around its rows says when nothing else was known.</summary>
+    internal ExplainFacts WithText(ExplainFacts facts) =>
+        Diagnostics.OtherText is { } text && ReferenceEquals(facts, ExplainFacts.None) ? ExplainFacts.From(text, File) : facts;
 
     private sealed class TwoSinks(VmallocRowSink first, VmallocRowSink second) : VmallocRowSink
     {
