@@ -4,6 +4,7 @@ using System.Runtime.InteropServices;
 using VmScope.Cli.Output;
 using VmScope.Cli.Output.Replay;
 using VmScope.Kernels;
+using VmScope.Proc;
 using VmScope.Replay;
 using VmScope.Vmalloc;
 
@@ -86,9 +87,15 @@ internal static class ReplayCommandRun
             PossibleCpus = settings.Cpus,
             Record = record,
         };
-        return settings.Change.IsAny || settings.Csv
+        int exitCode = settings.Change.IsAny || settings.Csv
             ? RunWhatIf(input, files, settings, terminal)
             : RunReplay(input, files, settings, terminal);
+        foreach (Diagnostic damage in files.Damage)
+        {
+            EvidenceArgument.Tell(damage, terminal);
+        }
+
+        return exitCode;
     }
 
     private static int RunReplay(ReplayInput input, ReplayFiles files, ReplaySettings settings, Terminal terminal)

@@ -41,6 +41,7 @@ internal static class EvidenceArgument
         return bundle;
     }
 
-    private static void Tell(Diagnostic note, Terminal terminal) =>
+    /// <summary>Says on standard error what is wrong with a file.</summary>
+    internal static void Tell(Diagnostic note, Terminal terminal) =>
         terminal.Error.WriteLine($"vmscope: {SafeText.Line(note.File)}: {SafeText.Line(note.Reason)}");
 }

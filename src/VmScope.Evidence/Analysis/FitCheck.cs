@@ -75,6 +75,12 @@ public static class FitCheck
         }
 
         bool certain = AddressNotes(list, facts, searched, align, decisive, page, notes);
+        if (list.Diagnostics.IsDamaged(list.File))
+        {
+            certain = false;
+            notes.Add($"{list.File} is not whole: what the rows that are missing hold looks free here.");
+        }
+
         MemoryNote(list, request, searched, page, notes);
         if (account.Window.Sureness == Sureness.Guessed)
         {

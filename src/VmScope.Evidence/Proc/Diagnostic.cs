@@ -94,6 +94,12 @@ public sealed class DiagnosticList
         }
 
         Count += other.Count - other._items.Count;
+        TakeDamageFrom(other);
+    }
+
+    /// <summary>Takes over what another list says of damage.</summary>
+    internal void TakeDamageFrom(DiagnosticList other)
+    {
         foreach (Diagnostic met in other.Damage)
         {
             AddDamage(met.File, met.Reason);

@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+using VmScope.Proc;
 using VmScope.Sources;
 
 namespace VmScope.Replay;
@@ -15,6 +17,7 @@ public sealed class ReplayFiles : IDisposable
 {
     private const int SampleBytes = 512;
     private readonly List<Stream> _streams = [];
+    private DiagnosticList _diagnostics = new();
     private Stream? _raw;
     private bool _holdsOperations;
 
@@ -23,6 +26,9 @@ public sealed class ReplayFiles : IDisposable
 
     /// <summary>Evidence that was found beside the trace without being named; null without any.</summary>
     public string? FoundEvidence { get; private set; }
+
+    /// <summary>What is wrong with whole files, as far as they have been read: one that ends in the middle, one that was left out.</summary>
+    public ImmutableArray<Diagnostic> Damage => _diagnostics.Damage;
 
     /// <summary>The part of the trace that has been read, from 0 to 1; null when its length is not known.</summary>
     public double? FractionRead => _raw is { CanSeek: true, Length: > 0 } raw ? Math.Min(1, (double)raw.Position / raw.Length) : null;
@@ -50,12 +56,12 @@ public sealed class ReplayFiles : IDisposable
 
     private ReplayFiles OpenAll(ReplayPaths paths, Stream standardInput)
     {
-        EvidenceBundle? bundle = paths.Evidence is { } evidence ? EvidenceBundle.Open(evidence, Stream.Null) : null;
+        EvidenceBundle? bundle = paths.Evidence is { } evidence ? Told(EvidenceBundle.Open(evidence, Stream.Null)) : null;
         ReplayFile trace = OpenTrace(paths.Trace, standardInput, out EvidenceBundle? around);
         if (bundle is null && around is null && Path.GetDirectoryName(Path.GetFullPath(paths.Trace)) is { } folder
             && paths.Trace != "-" && File.Exists(Path.Combine(folder, "dmesg.txt")))
         {
-            around = EvidenceBundle.Open(folder, Stream.Null);
+            around = Told(EvidenceBundle.Open(folder, Stream.Null));
             FoundEvidence = folder;
         }
 
@@ -75,6 +81,7 @@ public sealed class ReplayFiles : IDisposable
             },
             FoundEvidence = FoundEvidence,
             _raw = _raw,
+            _diagnostics = _diagnostics,
         }.Owning(_streams);
     }
 
@@ -89,13 +96,13 @@ public sealed class ReplayFiles : IDisposable
         bundle = null;
         if (Directory.Exists(path))
         {
-            bundle = EvidenceBundle.Open(path, Stream.Null);
+            bundle = Told(EvidenceBundle.Open(path, Stream.Null));
             return InBundle(bundle);
         }
 
         string name = path == "-" ? "standard input" : path;
         Stream raw = path == "-" ? standardInput : OpenFile(path);
-        Stream content = Compression.Unpacked(raw, name);
+        Stream content = Compression.Unpacked(raw, name, _diagnostics);
         byte[] sample = new byte[SampleBytes];
         int length;
         try
@@ -109,15 +116,22 @@ public sealed class ReplayFiles : IDisposable
 
         if (TarArchive.IsHeader(sample.AsSpan(0, length)))
         {
-            bundle = path == "-"
+            bundle = Told(path == "-"
                 ? EvidenceBundle.OpenStream(new PrefixedStream(sample.AsMemory(0, length), content), name)
-                : EvidenceBundle.Open(path, Stream.Null);
+                : EvidenceBundle.Open(path, Stream.Null));
             return InBundle(bundle);
         }
 
         _raw = path == "-" ? null : raw;
         _holdsOperations = sample.AsSpan(0, length).TrimStart((byte)' ') is [(byte)'{', ..];
         return new ReplayFile(new PrefixedStream(sample.AsMemory(0, length), content), name);
+    }
+
+    private EvidenceBundle Told(EvidenceBundle bundle)
+    {
+        bundle.TellOfDamage(met => _diagnostics.AddDamage(met.File, met.Reason));
+        _diagnostics.TakeDamageFrom(bundle.Odd);
+        return bundle;
     }
 
     private static ReplayFile InBundle(EvidenceBundle bundle) => new(bundle.OpenRequired("trace"), bundle.Describe("trace"));
@@ -132,7 +146,7 @@ public sealed class ReplayFiles : IDisposable
             return null;
         }
 
-        return new ReplayFile(Compression.Unpacked(OpenFile(path), path), path);
+        return new ReplayFile(Compression.Unpacked(OpenFile(path), path, _diagnostics), path);
     }
 
     private Stream OpenFile(string path)

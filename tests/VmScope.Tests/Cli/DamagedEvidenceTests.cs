@@ -41,6 +41,17 @@ public class DamagedEvidenceTests
     }
 
     [Fact]
+    public void What_follows_from_a_list_that_was_cut_is_not_certain()
+    {
+        CliRun run = CliRun.With(Packed(Rows)[..^3], ["fit", "1M", "-", "--json"]);
+        Assert.Equal(0, run.ExitCode);
+        using JsonDocument json = JsonDocument.Parse(run.OutText);
+        Assert.False(json.RootElement.GetProperty("addressCertain").GetBoolean());
+        Assert.Contains("standard input is not whole: what the rows that are missing hold looks free here.",
+            json.RootElement.GetProperty("notes").EnumerateArray().Select(note => note.GetString()));
+    }
+
+    [Fact]
     public void An_archive_that_was_cut_is_said_to_be_in_the_answer_too()
     {
         using TemporaryFolder folder = new();
@@ -71,6 +82,7 @@ public class DamagedEvidenceTests
             Assert.Equal(0, run.ExitCode);
             Assert.Contains($"{name}: ", run.ErrorText, StringComparison.Ordinal);
             Assert.Contains(Damaged, run.ErrorText, StringComparison.Ordinal);
+            Assert.Contains(Damaged, run.OutText, StringComparison.Ordinal);
             using JsonDocument json = JsonDocument.Parse(run.OutText);
             if (command == "explain")
             {

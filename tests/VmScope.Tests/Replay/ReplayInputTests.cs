@@ -218,6 +218,10 @@ public class ReplayInputTests
         Assert.Equal(0, run.ExitCode);
         Assert.Contains("\"sameAddress\": 300", run.OutText, StringComparison.Ordinal);
         Assert.Contains("\"different\": 0", run.OutText, StringComparison.Ordinal);
+        Assert.Equal("", run.ErrorText);
+
+        CliRun cut = CliRun.With(packed.ToArray()[..^5], ["replay", "-", "--recorded-on", "6.6", "--json"]);
+        Assert.Contains("standard input: the compressed data ends in the middle", cut.ErrorText, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -80,6 +80,11 @@ public sealed class Doctor
             };
         }
 
+        foreach (Diagnostic damage in _bundle.Odd.Damage)
+        {
+            _statements.Add(new DoctorStatement($"{damage.File}: {damage.Reason}", Sureness.Printed, damage.File));
+        }
+
         return report with
         {
             Requests = [.. _requests],
