@@ -170,6 +170,11 @@ public sealed class ListExplanation
         string file = bundle.Describe(EvidenceNames.VmallocInfo);
         ExplainFacts facts = ExplainFacts.From(bundle);
         ListReading reading = ReadAny(stream, file, facts, options);
+        if (bundle.Kind is EvidenceKind.Directory or EvidenceKind.Archive)
+        {
+            bundle.ReadAll();
+        }
+
         // Files are read when they are asked for, and whether a stream was whole is known at its end: not before now.
         reading.Diagnostics.TakeFrom(bundle.Odd);
         return new ListExplanation(reading, reading.WithText(facts), options, bundle.Name);

@@ -111,6 +111,21 @@ public sealed class EvidenceBundle
     /// <summary>What was odd in the files read so far, to be merged with what a list's reader found odd.</summary>
     internal DiagnosticList Odd => _reader.Diagnostics;
 
+    /// <summary>Reads every file that was not read yet, for what is odd or damaged in it.</summary>
+    internal void ReadAll()
+    {
+        _ = Kernel;
+        _ = Config;
+        _ = CommandLine;
+        _ = Cpus;
+        _ = Meminfo;
+        _ = Dmesg;
+        _ = Iomem;
+        _ = Zoneinfo;
+        _ = Buddyinfo;
+        _ = Modules;
+    }
+
     /// <summary>Has someone told of damaged files that are gone on without, as they are met; earlier damage is not told again.</summary>
     public void TellOfDamage(Action<Diagnostic> tell) => _reader.Diagnostics.DamageMet = tell;
 
