@@ -47,6 +47,11 @@ internal static class WatchCommand
                     terminal.Error.WriteLine($"vmscope: {SafeText.Line(damage)}");
                 }
 
+                if (reader.Count == 0)
+                {
+                    throw new EvidenceException($"{replayed}: a recording without a readable sample");
+                }
+
                 Run(terminal, new ReplaySource(reader, replayed), null, plan, unicode, paint);
                 return ExitCode.Fine;
             }

@@ -14,7 +14,8 @@ internal sealed class RecordingFiles(RecordedSnapshot sample, string name) : Evi
     {
         foreach (string damage in reader.Damage)
         {
-            diagnostics.Add(name, 0, "", damage);
+            // Printed behind the name, which the reader puts before it as well.
+            diagnostics.Add(name, 0, "", damage.StartsWith(name + ": ", StringComparison.Ordinal) ? damage[(name.Length + 2)..] : damage);
         }
 
         for (int i = reader.Count - 1; i >= 0; i--)

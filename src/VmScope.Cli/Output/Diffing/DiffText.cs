@@ -14,7 +14,7 @@ internal static class DiffText
         DiffSummary first = report.Snapshots[0];
         DiffSummary last = report.Snapshots[^1];
         string apart = report.Hours is { } hours
-            ? string.Create(CultureInfo.InvariantCulture, $", {hours:0.##} hours apart by {inputs[0].TimeSource ?? "their own times"}")
+            ? $", {Length(TimeSpan.FromHours(hours))} apart by {Clock(inputs[0].TimeSource)}"
             : "; when they were taken is not known, so there is no growth per hour";
         TextBlock.Write(output, "", 0, SafeText.Line($"{report.Snapshots.Length} snapshots, {first.Name} to {last.Name}{apart}."), width, 2);
         if (report.MatchingReason is { } reason)
@@ -37,6 +37,23 @@ internal static class DiffText
         Rows("Appeared", report.Appeared, lines, output, width);
         Rows("Vanished", report.Vanished, lines, output, width);
     }
+
+    private static string Length(TimeSpan time)
+    {
+        (double amount, string unit) = time.TotalDays >= 2 ? (time.TotalDays, "days")
+            : time.TotalHours >= 2 ? (time.TotalHours, "hours")
+            : time.TotalMinutes >= 2 ? (time.TotalMinutes, "minutes")
+            : (time.TotalSeconds, "seconds");
+        return string.Create(CultureInfo.InvariantCulture, $"{amount:0.#} {unit}");
+    }
+
+    private static string Clock(string? source) => source switch
+    {
+        "recorded" => "the recorder's clock",
+        "uptime" => "the machine's uptime",
+        "file time" => "the files' times",
+        _ => "their own times",
+    };
 
     internal static bool IsChanged(DiffGroup group) => group.Appeared > 0 || group.Vanished > 0 || group.BytesMore != 0;
 

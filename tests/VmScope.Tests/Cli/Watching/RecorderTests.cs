@@ -98,6 +98,28 @@ public sealed class RecorderTests : IDisposable
         string file = Path.Combine(_folder.FullName, "r.rec");
         File.WriteAllBytes(file, RecordingFormat.Signature.ToArray());
         Assert.Throws<EvidenceException>(() => VmScope.Sources.EvidenceBundle.Open(file, Stream.Null));
+        Assert.Equal(3, CliRun.Of("watch", "--replay", file).ExitCode);
+        Assert.Equal(3, CliRun.Of("diff", file).ExitCode);
+    }
+
+    /// <summary>Goal: a note on damage names the file once. Method: a recording that ends within its second sample.</summary>
+    [Fact]
+    public void Damage_is_noted_with_the_name_of_the_file_once()
+    {
+        string file = Path.Combine(_folder.FullName, "r.rec");
+        using (RecordingWriter writer = RecordingWriter.Append(file))
+        {
+            for (int i = 0; i < 2; i++)
+            {
+                writer.Write(new RecordedSnapshot(DateTimeOffset.UnixEpoch, null, [new RecordedFile("vmallocinfo", Encoding.UTF8.GetBytes(new AreaLists().AddMany(3, 0xf8800000, 0x2000, 0x3000, $"owner_{i}+0x1/0x2 pages=1 vmalloc").Text()))]));
+            }
+        }
+
+        File.WriteAllBytes(file, File.ReadAllBytes(file)[..^3]);
+        CliRun run = CliRun.Of("explain", file);
+        Assert.Contains("r.rec: ", run.ErrorText, StringComparison.Ordinal);
+        Assert.Contains("unfinished sample", run.ErrorText, StringComparison.Ordinal);
+        Assert.DoesNotContain($"r.rec: {file}", run.ErrorText, StringComparison.Ordinal);
     }
 
     [Theory]
