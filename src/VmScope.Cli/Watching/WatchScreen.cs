@@ -56,7 +56,7 @@ internal sealed class WatchScreen(bool usesUnicode, Paint paint)
 
         if (last is not null)
         {
-            Line(Summary(history, last));
+            Line(Summary(history, last, width));
             if (history.Window is { } window && last.AddressesAreReal)
             {
                 WatchBar bar = WatchBar.Of(window, last, history.Before, width, usesUnicode);
@@ -90,13 +90,25 @@ internal sealed class WatchScreen(bool usesUnicode, Paint paint)
         return Spread(keys, status.Cost, width);
     }
 
-    private static string Summary(WatchHistory history, WatchSample last)
+    /// <summary>As many clauses as fit: a number cut in two would be another number.</summary>
+    private static string Summary(WatchHistory history, WatchSample last, int width)
     {
-        string hole = history.LargestHoles.Count > 0 && history.LargestHoles[^1] is { } bytes ? $", largest hole {SizeText.Short(bytes)}" : "";
-        string unpurged = last.UnpurgedCount > 0 ? $", {SizeText.Short(last.UnpurgedBytes)} unpurged" : "";
         string window = last.VmallocTotalKiB is { } total ? $" of {SizeText.Short(total * 1024)}" : "";
-        string hidden = last.AddressesAreReal || last.AreaCount == 0 ? "" : ", addresses hidden";
-        return string.Create(CultureInfo.InvariantCulture, $"{last.AreaCount} areas, {SizeText.Short(last.Bytes)}{window}{hole}{unpurged}{hidden}");
+        string[] clauses =
+        [
+            string.Create(CultureInfo.InvariantCulture, $"{last.AreaCount} {(last.AreaCount == 1 ? "area" : "areas")}, {SizeText.Short(last.Bytes)}"),
+            window,
+            history.LargestHoles.Count > 0 && history.LargestHoles[^1] is { } bytes ? $", largest hole {SizeText.Short(bytes)}" : "",
+            last.UnpurgedCount > 0 ? $", {SizeText.Short(last.UnpurgedBytes)} unpurged" : "",
+            last.AddressesAreReal || last.AreaCount == 0 ? "" : ", addresses hidden",
+        ];
+        string text = "";
+        foreach (string clause in clauses.TakeWhile(clause => text.Length + clause.Length <= width))
+        {
+            text += clause;
+        }
+
+        return text;
     }
 
     private void Table(WatchHistory history, WatchView view, int width, int room, Action<string, Func<string, string>?> line)

@@ -55,8 +55,8 @@ public sealed class DiffCommandTests : IDisposable
             }
         }
 
-        Assert.Contains("5 snapshots", CliRun.Of("diff", path).OutText, StringComparison.Ordinal);
-        Assert.Contains("2 hours apart by the recorder's clock.", CliRun.Of("diff", path).OutText.ReplaceLineEndings(" ").Replace("  ", " ", StringComparison.Ordinal), StringComparison.Ordinal);
+        string words = string.Join(' ', CliRun.Of("diff", path).OutText.Split([' ', '\n'], StringSplitOptions.RemoveEmptyEntries));
+        Assert.Contains(", 2 hours apart by the recorder's clock.", words, StringComparison.Ordinal);
         CliRun run = CliRun.Of("diff", path, "--json");
         Assert.Equal(1, run.ExitCode);
         JsonElement json = JsonDocument.Parse(run.OutText).RootElement;

@@ -39,6 +39,23 @@ public class WatchScreenTests
         }
     }
 
+    /// <summary>Goal: a narrow screen shows fewer figures, never half of one. Method: every width, against the whole line.</summary>
+    [Fact]
+    public void The_summary_is_cut_between_its_clauses()
+    {
+        WatchHistory history = new();
+        history.Add(Sample(new AreaLists().Add(0xf8000000, 0x3000, "a+0x1/0x2 vmap"), 0));
+        WatchScreen screen = new(usesUnicode: false, new Paint(Enabled: false));
+        string whole = screen.Draw(history, new WatchView(), default, 200, 20)[1];
+        Assert.StartsWith("1 area, 12 KiB", whole, StringComparison.Ordinal);
+        for (int width = 24; width < whole.Length; width++)
+        {
+            string cut = screen.Draw(history, new WatchView(), default, width, 20)[1];
+            Assert.StartsWith(cut, whole, StringComparison.Ordinal);
+            Assert.Contains(whole[cut.Length..][0], ", ");
+        }
+    }
+
     [Fact]
     public void The_bar_is_to_scale_and_marks_what_changed()
     {
