@@ -552,7 +552,7 @@ public sealed class Doctor
 
         if (account is not null && answer is not null)
         {
-            _statements.Add(new DoctorStatement($"Areas hold {Grouped(account.CoveredBytes)} bytes; {Grouped(Free(account))} are free in {HolesText(account)}, the largest {Grouped(answer.LargestHoleBytes)}.", Sureness.Printed, _list!.File));
+            _statements.Add(new DoctorStatement($"Areas hold {Grouped(account.CoveredBytes)} bytes; {Grouped(Free(account))} are free in {HolesText(account)}, the largest {Grouped(answer.LargestHoleBytes)}.", account.Window.Sureness, _list!.File));
             foreach (string note in answer.Notes)
             {
                 _statements.Add(new DoctorStatement(note, Sureness.Derived, _list.File));

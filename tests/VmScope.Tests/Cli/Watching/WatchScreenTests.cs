@@ -46,11 +46,11 @@ public class WatchScreenTests
         WatchHistory history = new();
         history.Add(Sample(new AreaLists().Add(0xf8000000, 0x3000, "a+0x1/0x2 vmap"), 0));
         WatchScreen screen = new(usesUnicode: false, new Paint(Enabled: false));
-        string whole = screen.Draw(history, new WatchView(), default, 200, 20)[1];
+        string whole = screen.Draw(history, new WatchView(), new WatchStatus("t", "state", "cost"), 200, 20)[1];
         Assert.StartsWith("1 area, 12 KiB", whole, StringComparison.Ordinal);
         for (int width = 24; width < whole.Length; width++)
         {
-            string cut = screen.Draw(history, new WatchView(), default, width, 20)[1];
+            string cut = screen.Draw(history, new WatchView(), new WatchStatus("t", "state", "cost"), width, 20)[1];
             Assert.StartsWith(cut, whole, StringComparison.Ordinal);
             Assert.Contains(whole[cut.Length..][0], ", ");
         }
