@@ -38,6 +38,27 @@ public class PastedTextTests
     }
 
     [Fact]
+    public void A_log_behind_a_long_list_is_found_too()
+    {
+        using TemporaryFolder folder = new();
+        StringBuilder text = new();
+        int rows = 0;
+        for (ulong at = 0xffffc90000000000; text.Length < 9 << 20; at += 0x4000, rows++)
+        {
+            text.Append(System.Globalization.CultureInfo.InvariantCulture, $"0x{at:x16}-0x{at + 0x3000:x16}   12288 f{rows % 50}+0x1/0x2 pages=2 vmalloc N0=2\n");
+        }
+
+        text.Append("[    0.000000] Linux version 6.1.0-50-amd64 (a@b) #1 SMP\n[    1.000000] done\n");
+        folder.Write("long.txt", text.ToString());
+        CliRun run = CliRun.Of("explain", folder.Path("long.txt"), "--json");
+        using JsonDocument json = JsonDocument.Parse(run.OutText);
+        Assert.Equal(rows, json.RootElement.GetProperty("rows").GetInt32());
+        Assert.Equal(0, json.RootElement.GetProperty("unparsedLineCount").GetInt32());
+        Assert.Equal(2, json.RootElement.GetProperty("otherText").GetProperty("lines").GetInt32());
+        Assert.Equal("6.1.0-50-amd64", json.RootElement.GetProperty("kernel").GetString());
+    }
+
+    [Fact]
     public void Fit_reads_such_a_paste_too()
     {
         (string log, string list, _) = Texts();
