@@ -117,7 +117,7 @@ public sealed class AtomicKmap
         string owner = Facts.AtomicRule == AtomicKmapRule.TaskStack ? $"task {_current[cpu]}" : $"CPU {cpu}";
         if (index + 1 > Facts.SlotsPerCpu - (Facts.AtomicRule == AtomicKmapRule.TaskStack ? 1 : 0))
         {
-            return new AtomicKmapAnswer.Bug($"{owner} holds {depth} mappings; {Facts.SlotsPerCpu} slots are all there are"
+            return new AtomicKmapAnswer.Bug($"{owner} holds {depth} mappings, the most that {Facts.SlotsPerCpu} slots allow"
                 + (Facts.AtomicRule == AtomicKmapRule.CpuStack ? " (without DEBUG_HIGHMEM nothing checks, and the next slot is another CPU's)" : ""));
         }
 

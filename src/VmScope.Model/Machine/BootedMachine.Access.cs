@@ -8,6 +8,8 @@ namespace VmScope.Machine;
 /// <content>Reading and writing at kernel addresses, through TLB and page tables; faults and processes.</content>
 public sealed partial class BootedMachine
 {
+    private const ulong KernelMap = 0xffff_ffff_8000_0000;
+
     /// <summary>The most bytes one access moves.</summary>
     public const int AccessBytesMax = 64 << 20;
 
@@ -146,6 +148,11 @@ public sealed partial class BootedMachine
             return pkmap.PageAt(address) is { } page ? $"pkmap slot of frame 0x{page.Value:x}" : "an empty slot of the pkmap window";
         }
 
+        if (Is64Bit && address.Value >= KernelMap && _plan.Image.Contains(new PhysicalAddress(address.Value - KernelMap)))
+        {
+            return $"the kernel image, at physical 0x{address.Value - KernelMap:x}";
+        }
+
         foreach (Region region in Layout.Regions.Reverse())
         {
             if (region.Range.Contains(address) && !region.IsBounds)
@@ -153,7 +160,7 @@ public sealed partial class BootedMachine
                 return region.Kind switch
                 {
                     RegionKind.Gap when region.Name == "vmalloc-gap" => $"the hole of {DerivationText.BytesText(region.Range.SizeBytes)} between the direct map and the vmalloc area: it catches runs past the end of low memory",
-                    RegionKind.DirectMap => $"the direct map of physical 0x{address.Value - Layout.PageOffset.Value:x}",
+                    RegionKind.DirectMap => $"the direct map of physical 0x{address.Value - Layout.PageOffset.Value:x}{(address < Layout.HighMemory ? "" : ", past the last RAM")}",
                     RegionKind.User => address.Value < 4096 ? "the first page of user space, where a null pointer leads: never mapped"
                         : "user space, where these processes map nothing",
                     _ => $"region {region.Name}{(region.Note is { } note ? $" ({note})" : "")}",

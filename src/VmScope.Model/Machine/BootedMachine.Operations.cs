@@ -152,12 +152,15 @@ public sealed partial class BootedMachine
         string name = $"alloc_pages({request.Highest.Name()}, {request.Order})";
         if (answer.First is not { } first)
         {
-            log.Step(request.Order > Pages.LargestOrder
-                ? $"order {request.Order} is above the largest there is, {Pages.LargestOrder}"
-                : "no zone can serve the request");
-            foreach (string line in Warner.Lines(null, request.Order, WishOf(request), request.Cpu))
+            if (request.Order > Pages.LargestOrder)
             {
-                log.Messages.Add(line);
+                // alloc_pages_node(), 2.6.11, and __alloc_pages(), 6.1, refuse such an order before they search; no failure is logged.
+                log.Step($"order {request.Order} is above the largest there is, {Pages.LargestOrder}: refused before any search");
+            }
+            else
+            {
+                log.Step("no zone can serve the request");
+                log.Messages.AddRange(Warner.Lines(null, request.Order, WishOf(request), request.Cpu));
             }
 
             return new OperationReport(name, Succeeded: false, request.Order == 0 ? "no page is to be had" : $"no block of {1UL << Math.Min(request.Order, 40)} contiguous pages", log);

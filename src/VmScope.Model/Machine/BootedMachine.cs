@@ -170,7 +170,6 @@ public sealed partial class BootedMachine
             return null;
         }
 
-        const ulong KernelMap = 0xffff_ffff_8000_0000;
         ulong from = _plan.Image.Start.Value;
         ulong half = Align.Up(_plan.Image.SizeBytes / 2, 2 * Size.MiB);
         bool mapped = Tables.Mapper.TryMapRun(Tables.Root, new VirtualAddress(KernelMap + from), new PhysicalAddress(from), half >> 21, Tables.PageLevel - 1, _plan.Flags.ReadOnlyText)

@@ -113,7 +113,7 @@ public sealed partial class VmallocMemory
 
         if (!_areas.TryGetValue(page, out VmallocArea? area))
         {
-            Say(isIounmap ? BadIounmapText(start, page) : $"Trying to vfree() nonexistent vm area ({Pointer(page)})", log);
+            Say(kinds.Contains(AreaKind.Percpu) ? null : isIounmap ? BadIounmapText(start, page) : $"Trying to vfree() nonexistent vm area ({Pointer(page)})", log);
             return VmallocEnd.UnknownAddress;
         }
 

@@ -95,6 +95,15 @@ public class LabLanguageTests
     }
 
     [Fact]
+    public void Addresses_of_the_kernel_image_and_behind_the_last_RAM_say_so()
+    {
+        CliRun run = CliRun.With("boot x86-64 6.1 ram=1G\nexpect fault \"the kernel image, at physical 0x1000000\" poke 0xffffffff81000000 1\n"
+            + "expect fault \"past the last RAM\" peek 0xffff888040000000 4\n"
+            + "expect fail \"no block of 2048\" alloc order=11\nexpect message() == \"\"\nexpect fail percpu_free 0xffffe8ffffc00000\nexpect message() == \"\"", "lab");
+        Assert.Equal((0, ""), (run.ExitCode, run.ErrorText));
+    }
+
+    [Fact]
     public void Every_topic_has_a_text_and_JSON()
     {
         const string Script = Boot + "p = vmalloc 100\nq = ioremap 0xfee00000 4K\npg = alloc highmem\nk = kmap pg\na = kmap_atomic pg user0\nx = peek p\n";
