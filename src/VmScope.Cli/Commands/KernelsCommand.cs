@@ -35,8 +35,8 @@ internal static class KernelsCommand
         Command command = new("diff", "Prints what changed for the layout between two versions, with sources") { from, to, architecture, json };
         command.SetAction(parsed =>
         {
-            KernelVersion older = Version(parsed.GetValue(from)!);
-            KernelVersion newer = Version(parsed.GetValue(to)!);
+            KernelVersion older = Version(parsed.GetValue(from)!, "from");
+            KernelVersion newer = Version(parsed.GetValue(to)!, "to");
             if (newer < older)
             {
                 (older, newer) = (newer, older);
@@ -140,7 +140,12 @@ internal static class KernelsCommand
         ImmutableArray<KernelChange> changes = KernelChanges.Between(architecture, older, newer);
         output.WriteLine(changes.IsEmpty
             ? $"{architecture.Name()}: nothing changed for the layout from {older} to {newer}"
-            : $"{architecture.Name()}: {changes.Length.ToString(CultureInfo.InvariantCulture)} changes from {older} to {newer}");
+            : $"{architecture.Name()}: {changes.Length.ToString(CultureInfo.InvariantCulture)} {(changes.Length == 1 ? "change" : "changes")} from {older} to {newer}");
+        if (older < known.First)
+        {
+            output.WriteLine($"  (not known before {known.First}: what changed until then is missing)");
+        }
+
         foreach (KernelChange change in changes)
         {
             output.WriteLine($"  {change.Since}  {change.Subject}");
@@ -158,7 +163,8 @@ internal static class KernelsCommand
         }
     }
 
-    private static KernelVersion Version(string text) => LayoutOptions.Kernel(text).Version;
+    private static KernelVersion Version(string text, string argument) => KernelIdentity.Parse(text)?.Version
+        ?? throw new UsageException($"{argument} {text}: one looks like 2.6.32, 6.1.176 or 7.3-rc7");
 
     private static void WriteJson(Terminal terminal, Action<Utf8JsonWriter> write)
     {

@@ -88,7 +88,13 @@ internal static class NamedTimelines
     private static ImmutableArray<NamedTimeline> I386() =>
     [
         Of("FIXADDR_TOP", I386Timeline.FixaddrTop, AddressText.Hex),
-        Of("reservetop=", I386Timeline.ReserveTop, Words),
+        Of("reservetop=N", I386Timeline.ReserveTop, rule => rule switch
+        {
+            ReserveTopRule.Ignored => "no such option",
+            ReserveTopRule.ExactAndReserved => "lowers FIXADDR_TOP by N and adds N to the vmalloc reserve",
+            ReserveTopRule.Exact => "lowers FIXADDR_TOP by N",
+            ReserveTopRule.RoundedToPmd => "lowers FIXADDR_TOP by N, rounded to whole page tables",
+        }),
         Of("COMPAT_VDSO fixes FIXADDR_TOP", I386Timeline.CompatVdsoFixesTop, YesNo),
         Of("PKMAP_BASE", I386Timeline.Pkmap, rule => rule switch
         {
@@ -131,11 +137,22 @@ internal static class NamedTimelines
         Of("temporary kmap slots per CPU", I386Timeline.KmapSlots, slots => string.Create(CultureInfo.InvariantCulture,
             $"{slots.Symbol} = {slots.PerCpu}{(slots.DebugSymbol is { } debug ? $", {slots.PerCpuWithDebug} with {debug}" : "")}")),
         Of("MAX_IO_APICS", I386Timeline.IoApicCountMax, Number),
+        Of("option that makes MAX_IO_APICS 32", I386Timeline.ManyIoApicsOption, symbol => symbol ?? "none"),
         Of("memory split can be chosen", I386Timeline.HasSplitChoice, YesNo),
         Of("VMSPLIT_2G", I386Timeline.Split2GIs78000000, odd => odd ? "0x78000000" : "0x80000000"),
         Of("HIGHMEM64G", I386Timeline.HasHighmem64G, yes => yes ? "can be chosen" : "does not exist; PAE kernels use at most 4G"),
+        Of("VMSPLIT_3G_OPT and VMSPLIT_2G_OPT need", I386Timeline.OddSplitNeedsNoHighmem, yes => yes ? "a kernel without HIGHMEM" : "a kernel without PAE"),
         Of("largest NR_CPUS", I386Timeline.CpuCountLimit, Number),
-        Of("boot message", I386Timeline.BootBlock, Words),
+        Of("NR_CPUS where nobody names it", I386Timeline.DefaultCpuCountMax, Number),
+        Of("sizeof(struct page)", I386Timeline.PageStructBytes, Number),
+        Of("MEMCG enlarges struct page", I386Timeline.MemcgInPage, YesNo),
+        Of("boot message", I386Timeline.BootBlock, block => block switch
+        {
+            I386BootBlock.None => "none",
+            I386BootBlock.WithoutCpuEntry => "the layout block",
+            I386BootBlock.WithCpuEntry => "the layout block with a line cpu_entry",
+        }),
+        Of("lines \"low ram\" in the boot log", I386Timeline.PrintsLowRam, YesNo),
         .. X86(),
     ];
 
@@ -154,19 +171,32 @@ internal static class NamedTimelines
         Of("modules", X64Timeline.Modules, rule =>
             $"{(rule.Start == 0 ? "behind the image window" : AddressText.Hex(rule.Start))} to {(rule.End == 0 ? "the fixmap's end" : AddressText.Hex(rule.End))}"),
         Of("FIXADDR_TOP", X64Timeline.FixaddrTop, AddressText.Hex),
+        Of("DEBUG_KMAP_LOCAL_FORCE_MAP lowers MODULES_END by 16M", X64Timeline.ForceMapLowersModules, YesNo),
         FixmapOf64(),
         Of("bases can be randomised", X64Timeline.BasesKaslr, YesNo),
         Of("what keeps a randomised direct map at full size", X64Timeline.KaslrFullDirectMap, symbol => symbol ?? "nothing"),
+        Of("what does so in every stable release", X64Timeline.KaslrFullDirectMapIsCertain, symbol => symbol ?? "nothing"),
         Of("ZONE_DMA32", X64Timeline.ZoneDma32, YesNo),
         Of("sizeof(struct page)", X64Timeline.PageStructBytes, Number),
+        Of("largest NR_CPUS", X64Timeline.CpuCountLimit, Number),
         .. X86(),
     ];
 
     private static ImmutableArray<NamedTimeline> X86() =>
     [
-        Of("first frame of the first zone", X86Timeline.FirstFrame, Words),
+        Of("first frame of the first zone", X86Timeline.FirstFrame, rule => rule switch
+        {
+            FirstFrameRule.Zero => "0, whatever the memory map says",
+            FirstFrameRule.FirstRam => "the first RAM",
+            FirstFrameRule.FirstRamWithoutPageZero => "the first RAM behind page 0",
+            FirstFrameRule.FirstRamWithoutLow64K => "the first RAM behind X86_RESERVE_LOW KiB (64)",
+        }),
         Of("ZONE_MOVABLE", X86Timeline.ZoneMovable, YesNo),
+        Of("ZONE_DMA can be left out", X86Timeline.ZoneDmaIsOptional, YesNo),
+        Of("memmap=nn!ss counts for the last frame", X86Timeline.PersistentMemoryCounts, YesNo),
         Of("image can be moved at boot (RANDOMIZE_BASE)", X86Timeline.ImageKaslr, YesNo),
+        Of("RANDOMIZE_BASE on by default", X86Timeline.ImageKaslrByDefault, YesNo),
+        Of("direct map leaves out what is no RAM", X86Timeline.DirectMapSkipsHoles, YesNo),
     ];
 
     private static ImmutableArray<NamedTimeline> Arm() =>
@@ -175,38 +205,90 @@ internal static class NamedTimelines
         Of("room kept for vmalloc", ArmTimelines.Reserve, reserve =>
             $"{Mega(reserve.DefaultBytes)}{(reserve.DefaultAddsOffset ? " + 8M" : "")} by default, vmalloc=N {(reserve.OptionAddsOffset ? "+ 8M" : "alone")}"),
         Of("pkmap below PAGE_OFFSET", ArmTimelines.HasPkmap, YesNo),
+        Of("Thumb-2 shrinks the module window to 8M", ArmTimelines.ThumbShrinksModules, YesNo),
         Of("fixmap", ArmTimelines.Fixmap, window => $"{AddressText.Hex(window.Start)} to {AddressText.Hex(window.EndExclusive)}"),
         Of("temporary kmap slots per CPU", ArmTimelines.KmapSlots, Number),
+        Of("the same with DEBUG_KMAP_LOCAL", ArmTimelines.KmapSlotsWithGuards, slots => slots == 0 ? "no more" : Number(slots)),
         Of("window for the device tree", ArmTimelines.HasFdtWindow, YesNo),
         Of("KASAN", ArmTimelines.CanHaveKasan, YesNo),
         Of("end of coherent DMA memory", ArmTimelines.ConsistentDmaEnd, end => end is { } address ? AddressText.Hex(address) : "no such region"),
         Of("pages of vectors", ArmTimelines.VectorPages, Number),
-        Of("boot message", ArmTimelines.BootMessage, Words),
+        Of("boot message", ArmTimelines.BootMessage, message => message switch
+        {
+            ArmBootMessage.None => "none",
+            ArmBootMessage.Printed => "the layout block",
+            ArmBootMessage.PrintedWithDma => "the layout block with a line DMA",
+        }),
     ];
 
     private static ImmutableArray<NamedTimeline> Arm64() =>
     [
-        Of("arrangement", Arm64Timelines.Map, Words),
+        Of("arrangement", Arm64Timelines.Map, map => map switch
+        {
+            Arm64Map.Fixed39 => "39 bits: vmalloc at the bottom, vmemmap 16G below the linear map in the upper half",
+            Arm64Map.LinearOnTop => "vmalloc at the bottom, vmemmap 16G below the linear map in the upper half",
+            Arm64Map.LinearOnTopSized => "the same, vmemmap as large as the address space needs",
+            Arm64Map.ImageBelowVmalloc => "the same, kernel image and modules at the bottom, below vmalloc",
+            Arm64Map.Flipped => "flipped: the linear map in the lower half, modules and vmalloc above it, vmemmap at the top",
+            Arm64Map.FlippedDirectVmemmap => "flipped, vmemmap indexed without an offset, gaps of 256M",
+            Arm64Map.FlippedVmemmapBelowTop => "flipped, vmemmap sized by struct page and ending 1G below the top",
+        }),
         Of("module window", Arm64Timelines.ModuleBytes, Mega),
         Of("window for BPF programs", Arm64Timelines.BpfBytes, Mega),
         Of("least bits of a 52-bit kernel with 16K pages", Arm64Timelines.LeastBitsOf52With16K, Number),
         Of("linear map ends by the processor's bits", Arm64Timelines.LinearMapEndsByActualBits, YesNo),
         Of("linear map randomised", Arm64Timelines.RandomLinearMap, YesNo),
-        Of("ZONE_DMA", Arm64Timelines.DmaZone, Words),
+        Of("section of memory, log2 of its bytes", Arm64Timelines.SectionBits, Number),
+        Of("48 address bits can be built", Arm64Timelines.CanHave48Bits, YesNo),
+        Of("pages of 16K can be built", Arm64Timelines.CanHave16KPages, YesNo),
+        Of("KASAN", Arm64Timelines.CanHaveKasan, YesNo),
+        Of("52 bits built by default", Arm64Timelines.Builds52BitsByDefault, YesNo),
+        Of("arm64.nolva keeps the kernel from 52 bits", Arm64Timelines.CanRefuse52, YesNo),
+        Of("boot log tells of 52 bits", Arm64Timelines.Announces52Bits, YesNo),
+        Of("zones for devices, from the 4G window RAM begins in", Arm64Timelines.DmaZone, zone => zone switch
+        {
+            Arm64DmaZone.Dma32BitsByName => "4G, called DMA",
+            Arm64DmaZone.Dma32Only => "4G, called DMA32",
+            Arm64DmaZone.ThirtyBits => "1G called DMA, the rest of 4G called DMA32",
+            Arm64DmaZone.Firmware => "DMA as far as device tree and ACPI ask, at most 4G",
+        }),
+        Of("fixmap, device tree", Arm64Timelines.FdtSlots, slots => slots switch
+        {
+            Arm64FdtSlots.None => "none",
+            Arm64FdtSlots.FourMebibytes => "4M",
+            Arm64FdtSlots.TwoMebibytesAndTwoPages => "2M and two pages",
+        }),
+        Of("fixmap, trampoline", Arm64Timelines.Trampoline, pages => pages switch
+        {
+            Arm64Trampoline.None => "none",
+            Arm64Trampoline.DataAndText => "a page of data, one of text",
+            Arm64Trampoline.DataAndThreeTexts => "a page of data, three of text",
+            Arm64Trampoline.ThreeTexts => "three pages of text, and one of data in relocatable kernels",
+        }),
+        Of("fixmap, FIX_TEXT_POKE0", Arm64Timelines.TextPoke, YesNo),
+        Of("fixmap, hardware errors", Arm64Timelines.GhesSlots, slots => slots.Always == 0 ? "none"
+            : string.Create(CultureInfo.InvariantCulture, $"{slots.Always} pages{(slots.WithSdei == 0 ? "" : $", {slots.WithSdei} more with ARM_SDE_INTERFACE")}")),
+        Of("fixmap, a page per CPU for nested virtualization", Arm64Timelines.VncrSlots, YesNo),
         Of("boot message", Arm64Timelines.BootMessage, YesNo),
     ];
 
     private static ImmutableArray<NamedTimeline> Riscv64() =>
     [
-        Of("arrangement", Riscv64Timelines.Map, Words),
+        Of("PAGE_OFFSET", Riscv64Timelines.Map, map => map switch
+        {
+            Riscv64Map.Configured => "the build's configuration, three levels",
+            Riscv64Map.PerMode => "chosen at boot with the number of levels",
+        }),
         Of("PAGE_OFFSET of sv39", Riscv64Timelines.PageOffsetOfSv39, AddressText.Hex),
         Of("most address bits", Riscv64Timelines.MostBits, Number),
         Of("options hold it to fewer levels", Riscv64Timelines.CanHoldToFewer, YesNo),
         Of("device tree limits the levels", Riscv64Timelines.DeviceTreeLimits, YesNo),
         Of("image apart from the linear map", Riscv64Timelines.ImageApart, YesNo),
+        Of("RAM below the image is lost", Riscv64Timelines.LosesRamBelowImage, YesNo),
         Of("vmemmap", Riscv64Timelines.HasVmemmap, YesNo),
         Of("PCI window", Riscv64Timelines.HasPciWindow, YesNo),
         Of("fixmap", Riscv64Timelines.FixmapBytes, Mega),
+        Of("boot message", Riscv64Timelines.BootMessage, YesNo),
     ];
 
     private static NamedTimeline Of<T>(string subject, Timeline<T> timeline, Func<T, string> text) =>
@@ -263,22 +345,4 @@ internal static class NamedTimelines
     };
 
     private static string YesNo(bool value) => value ? "yes" : "no";
-
-    // An enum member's name as words: BelowBootFixmap is "below boot fixmap".
-    private static string Words<T>(T value) where T : struct, Enum
-    {
-        string name = value.ToString();
-        StringBuilder text = new(name.Length + 8);
-        for (int i = 0; i < name.Length; i++)
-        {
-            if (i > 0 && char.IsAsciiLetterUpper(name[i]) && !char.IsAsciiLetterUpper(name[i - 1]))
-            {
-                text.Append(' ');
-            }
-
-            text.Append(char.ToLowerInvariant(name[i]));
-        }
-
-        return text.ToString();
-    }
 }

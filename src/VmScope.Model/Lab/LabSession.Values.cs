@@ -124,7 +124,7 @@ public sealed partial class LabSession
             case "nodes":
                 return LabValue.Of((ulong)machine.Pages.NodeCount);
             case "size":
-                return LabValue.Of(machine.Vmalloc.AreaAt(Address(0))?.SizeBytes ?? throw at.Error($"{Argument(0)} lies in no area"));
+                return LabValue.Of(machine.Vmalloc.AreaAt(Address(0))?.SizeBytes ?? throw at.Error($"{Address(0)} lies in no area"));
             case "mapped":
                 return LabValue.Of(machine.Walk(Address(0), _defaultCpu).End == WalkEnd.Mapped ? 1UL : 0);
             case "what":

@@ -20,7 +20,7 @@ public sealed partial class BootedMachine
         byte[] bytes = new byte[sizeBytes];
         PageFault? fault = Move(address, bytes, AccessKind.Read, cpu, log);
         return fault is null
-            ? new OperationReport($"read({address}, {sizeBytes})", Succeeded: true, $"{sizeBytes} bytes", log) { Bytes = bytes, Address = address }
+            ? new OperationReport($"read({address}, {sizeBytes})", Succeeded: true, Bytes(sizeBytes), log) { Bytes = bytes, Address = address }
             : Faulted($"read({address}, {sizeBytes})", fault, log);
     }
 
@@ -30,7 +30,7 @@ public sealed partial class BootedMachine
         ActionLog log = new();
         PageFault? fault = Move(address, bytes.ToArray(), AccessKind.Write, cpu, log);
         return fault is null
-            ? new OperationReport($"write({address}, {bytes.Length})", Succeeded: true, $"{bytes.Length} bytes", log) { Address = address }
+            ? new OperationReport($"write({address}, {bytes.Length})", Succeeded: true, Bytes(bytes.Length), log) { Address = address }
             : Faulted($"write({address}, {bytes.Length})", fault, log);
     }
 
@@ -214,6 +214,8 @@ public sealed partial class BootedMachine
         log.Flushes.Add(new TlbFlush(FlushScope.All, Range: null, cpu, "CR3 was loaded: entries that are not global leave the TLB"));
         return new OperationReport($"run {name}", Succeeded: true, $"CPU {cpu} uses the tables at {root}", log);
     }
+
+    private static string Bytes(int count) => count == 1 ? "1 byte" : $"{count} bytes";
 
     private static string PlainCaller(string caller)
     {

@@ -476,7 +476,7 @@ public sealed partial class BootedMachine
         SyncProcesses(log);
         string summary = answer.Address is { } at
             ? answer.Area is { } area
-                ? string.Create(CultureInfo.InvariantCulture, $"{at}, an area of {area.SizeBytes} bytes{(area.GuardBytes > 0 ? " with its guard page" : "")}")
+                ? area.Kind == AreaKind.MapRamBlock ? $"{at}, in a block of {area.SizeBytes} bytes" : string.Create(CultureInfo.InvariantCulture, $"{at}, an area of {area.SizeBytes} bytes{(area.GuardBytes > 0 ? " with its guard page" : "")}")
                 : $"{at}"
             : Why(answer.End);
         return new OperationReport(name, answer.End == VmallocEnd.Done, summary, log) { Address = answer.Address };

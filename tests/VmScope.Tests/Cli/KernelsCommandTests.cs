@@ -1,3 +1,4 @@
+using System.Reflection;
 using System.Text.Json;
 using VmScope.Kernels;
 using VmScope.Tests.Support;
@@ -55,6 +56,39 @@ public class KernelsCommandTests
     [InlineData("kernels diff a b")]
     [InlineData("kernels diff 6.1 6.2 --arch vax")]
     public void Nonsense_is_a_usage_error(string line) => Assert.Equal(2, CliRun.Of(line.Split(' ')).ExitCode);
+
+    [Fact]
+    public void Counts_bounds_and_arguments_are_worded()
+    {
+        Assert.Contains("arm64: 1 change from 5.3 to 5.4", CliRun.Of("kernels", "diff", "5.3", "5.4").OutText, StringComparison.Ordinal);
+        string old = CliRun.Of("kernels", "diff", "2.2.0", "2.4.22", "--arch", "i386").OutText;
+        Assert.Contains("(not known before 2.4.16: what changed until then is missing)", old, StringComparison.Ordinal);
+        Assert.Contains("vmscope: to zzz: one looks like", CliRun.Of("kernels", "diff", "6.1", "zzz").ErrorText, StringComparison.Ordinal);
+    }
+
+    /// <summary>A timeline nobody named would make "nothing changed" a lie.</summary>
+    [Fact]
+    public void Every_timeline_of_the_layout_is_compared()
+    {
+        HashSet<string> named = [.. new[] { Architecture.I386, Architecture.X64, Architecture.Arm, Architecture.Arm64, Architecture.Riscv64 }
+            .SelectMany(architecture => NamedTimelines.Of(architecture).AsEnumerable()).Select(timeline => Sources(timeline.Rows.Select(row => (row.Since, row.Source))))];
+        foreach (Type type in typeof(NamedTimelines).Assembly.GetTypes().Where(type => type.Namespace == "VmScope.Kernels.Timelines"))
+        {
+            foreach (FieldInfo field in type.GetFields(BindingFlags.Static | BindingFlags.NonPublic | BindingFlags.Public)
+                .Where(field => field.FieldType.IsGenericType && field.FieldType.GetGenericTypeDefinition() == typeof(Timeline<>)))
+            {
+                List<(KernelVersion, string)> rows = [];
+                foreach (object row in (System.Collections.IEnumerable)field.FieldType.GetProperty("Rows")!.GetValue(field.GetValue(null))!)
+                {
+                    rows.Add(((KernelVersion)row.GetType().GetProperty("Since")!.GetValue(row)!, (string)row.GetType().GetProperty("Source")!.GetValue(row)!));
+                }
+
+                Assert.True(named.Contains(Sources(rows)), $"{type.Name}.{field.Name} is not compared by kernels diff");
+            }
+        }
+
+        static string Sources(IEnumerable<(KernelVersion Since, string Source)> rows) => string.Join('|', rows.Select(row => $"{row.Since} {row.Source}"));
+    }
 
     [Theory]
     [InlineData(Architecture.I386)]

@@ -162,6 +162,7 @@ public class LayoutCommandTests
     [InlineData("--arch i386 --kernel 2.4.10", "2.4.16")]
     [InlineData("--arch i386 --kernel 6.1 --ram 0", "no RAM")]
     [InlineData("--arch i386 --kernel 6.1 --ram lots", "lots")]
+    [InlineData("--arch i386 --kernel 6.1 --ram 1G --set NR_CPUS=many", "--set NR_CPUS=many: NR_CPUS is a number")]
     [InlineData("--arch x86-64 --kernel 6.1 --ram 16E", "--ram 16E: more than 64 bits hold")]
     [InlineData("--arch x86-64 --kernel 6.1 --ram 99999999999999999999", "more than 64 bits hold")]
     [InlineData("--arch i386 --kernel 6.1 --json --dmesg", "one of them")]

@@ -11,6 +11,9 @@ namespace VmScope.Cli.Output.Layouts;
 /// <remarks>Options win over evidence, so that "what if" is one option away from a real machine.</remarks>
 internal sealed class LayoutOptions
 {
+    private static readonly string[] NumericSymbols =
+        ["NR_CPUS", "PAGE_OFFSET", "ARM64_VA_BITS", "ARM64_PA_BITS", "ARM64_PAGE_SHIFT", "KASAN_SHADOW_OFFSET", "RANDOMIZE_MEMORY_PHYSICAL_PADDING"];
+
     private readonly Argument<string?> _evidence = EvidenceArgument.Create();
     private readonly Option<string?> _architecture = new("--arch") { Description = "i386, x86-64, arm, arm64 or riscv64", HelpName = "name" };
     private readonly Option<string?> _kernel = new("--kernel")
@@ -85,6 +88,12 @@ internal sealed class LayoutOptions
             if (equals <= 0)
             {
                 throw new UsageException($"--set {pair}: one looks like CONFIG_HIGHMEM64G=y");
+            }
+
+            string symbol = pair[..equals].StartsWith("CONFIG_", StringComparison.Ordinal) ? pair["CONFIG_".Length..equals] : pair[..equals];
+            if (NumericSymbols.Contains(symbol) && KernelConfig.Nothing.With(symbol, pair[(equals + 1)..]).Number(symbol) is null)
+            {
+                throw new UsageException($"--set {pair}: {symbol} is a number");
             }
 
             description = description with { Config = description.Config.With(pair[..equals], pair[(equals + 1)..]) };
