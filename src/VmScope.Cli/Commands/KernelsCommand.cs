@@ -3,7 +3,6 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
 using VmScope.Cli.Output;
-using VmScope.Cli.Output.Layouts;
 using VmScope.Kernels;
 
 namespace VmScope.Cli.Commands;

@@ -48,7 +48,7 @@ public static class PhysicalTimelines
     /// <summary>The rule for low, high and promo.</summary>
     public static Timeline<WatermarkRule> Watermarks { get; } = new(
         new(new(2, 4), "mm/page_alloc.c, setup_per_zone_pages_min(), 2.6.11", WatermarkRule.FractionsOfMin),
-        new(new(2, 6, 32), "mm/page_alloc.c, setup_per_zone_wmarks(), 2.6.32 (absent in 2.6.11)", WatermarkRule.QuarterSteps),
+        new(new(2, 6, 17), "mm/page_alloc.c, setup_per_zone_pages_min(), as a change of June 2006 found it (absent in 2.6.11); setup_per_zone_wmarks(), 2.6.32", WatermarkRule.QuarterSteps),
         new(new(4, 6), "mm/page_alloc.c, __setup_per_zone_wmarks(), 4.6", WatermarkRule.ScaledSteps),
         new(new(5, 19), "mm/page_alloc.c, __setup_per_zone_wmarks(), 5.19", WatermarkRule.ScaledStepsWithPromotion));
 

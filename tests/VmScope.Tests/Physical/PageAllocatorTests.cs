@@ -170,6 +170,19 @@ public class PageAllocatorTests
         Assert.Equal(32UL, pages.Zones[1].Watermarks.Min);
     }
 
+    /// <summary>High memory's minimum is clamped; since June 2006 its steps are not: share 287 * 32768 / 24660 = 381.</summary>
+    [Theory]
+    [InlineData("2.6.11", 32, 40, 48)]
+    [InlineData("2.6.24", 32, 32 + (381 / 4), 32 + (381 / 2))]
+    public void Steps_of_high_memory_follow_its_share(string version, ulong min, ulong low, ulong high)
+    {
+        SparseMemory memory = new(PageSize.Size4K, new((24660 + 32768) * 4096UL));
+        BootMemory boot = new(PhysicalTimelines.At(KernelVersion.Parse(version)), PageSize.Size4K, Ram((24660 + 32768) * 4096UL), 24660 + 32768);
+        PageAllocator pages = boot.Release(memory, [new(ZoneKind.Normal, 0, 24660), new(ZoneKind.HighMem, 24660, 24660 + 32768)], cpus: 1, minFreeKiB: 287 * 4);
+        Assert.Equal((24660UL, 32768UL), (pages.Zones[0].ManagedPages, pages.Zones[1].ManagedPages));
+        Assert.Equal(new Watermarks(min, low, high, Promo: null), pages.Zones[1].Watermarks);
+    }
+
     [Theory]
     [InlineData("5.9", true)]
     [InlineData("5.10", false)]
