@@ -36,13 +36,17 @@ internal static class DiffPicture
             Bars = bars.ToImmutable(),
             Tables =
             [
-                Groups("By owner", report.ByOwner), Groups("By module", report.ByModule), Groups("By kind", report.ByKind), Groups("By physical range", report.ByPhys),
-                Rows("Appeared", report.Appeared), Rows("Vanished", report.Vanished),
+                .. new[]
+                {
+                    Groups("By owner", report.ByOwner), Groups("By module", report.ByModule), Groups("By kind", report.ByKind), Groups("By physical range", report.ByPhys),
+                    Rows("Appeared", report.Appeared), Rows("Vanished", report.Vanished),
+                }.Where(table => !table.Rows.IsEmpty),
             ],
             Notes =
             [
-                report.Hours is { } hours ? string.Create(CultureInfo.InvariantCulture, $"{hours:0.##} hours lie between the first and the last snapshot.") : "When the snapshots were taken is not known.",
+                report.Hours is { } hours ? $"{DiffText.Length(TimeSpan.FromHours(hours))} lie between the first and the last snapshot." : "When the snapshots were taken is not known.",
                 report.MatchingReason is { } reason ? $"Areas are matched by size and owner: {reason}." : "Areas are matched by address, size and owner.",
+                .. report.AreOfDifferentBoots ? [DiffText.NoGrowth] : Array.Empty<string>(),
             ],
         };
     }

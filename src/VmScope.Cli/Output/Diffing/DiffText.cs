@@ -7,6 +7,8 @@ namespace VmScope.Cli.Output.Diffing;
 /// <summary>Prints a comparison for people.</summary>
 internal static class DiffText
 {
+    internal const string NoGrowth = "What the last list has more than the first is a difference between boots or machines, not growth over time.";
+
     internal static void Write(DiffReport report, DiffWindows windows, ImmutableArray<DiffInput> inputs, int lines, Terminal terminal)
     {
         TextWriter output = terminal.Out;
@@ -24,7 +26,7 @@ internal static class DiffText
 
         if (report.AreOfDifferentBoots)
         {
-            TextBlock.Write(output, "", 0, "What the last list has more than the first is a difference between boots or machines, not growth over time.", width, 2);
+            TextBlock.Write(output, "", 0, NoGrowth, width, 2);
         }
 
         output.WriteLine();
@@ -38,7 +40,7 @@ internal static class DiffText
         Rows("Vanished", report.Vanished, lines, output, width);
     }
 
-    private static string Length(TimeSpan time)
+    internal static string Length(TimeSpan time)
     {
         (double amount, string unit) = time.TotalDays >= 2 ? (time.TotalDays, "days")
             : time.TotalHours >= 2 ? (time.TotalHours, "hours")

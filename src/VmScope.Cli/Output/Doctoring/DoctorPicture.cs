@@ -15,14 +15,9 @@ internal static class DoctorPicture
             bars.Add(WindowPicture.Bar(list, account));
         }
 
-        if (report is { Request.SearchedBytes: > 0 and ulong searched, LargestHoleBytes: { } hole } && hole < searched)
+        if (report is { Request.SearchedBytes: > 0 and ulong searched, ShortByBytes: > 0 and ulong missing })
         {
-            bars.Add(new PictureBar("the request against the largest hole", 0, searched - 1,
-            [
-                new PicturePiece(0, hole, PieceKind.Hole, "", "the largest hole"),
-                new PicturePiece(hole, searched - hole, PieceKind.Request, "missing", $"{SizeText.Grouped(searched - hole)} bytes are missing"),
-            ])
-            { AddressesAreReal = false });
+            bars.Add(WindowPicture.Missing(searched, missing));
         }
 
         PictureSeverity severity = report.Severity switch
@@ -34,10 +29,12 @@ internal static class DoctorPicture
         return new Picture($"vmscope doctor: {report.Source}{(report.Kernel is { } kernel ? $", {kernel}" : "")}, {report.Architecture}", severity,
             $"{DoctorWords.Word(report.Verdict)}: {report.Summary}")
         {
-            Statements = [.. report.Statements.Select(statement => $"{statement.Text} [{AddressWindow.Word(statement.Certainty)}{(statement.Line > 0 ? $", {statement.File}:{statement.Line}" : "")}]")],
+            Statements = [.. report.Statements.Select(statement => $"{statement.Text} [{AddressWindow.Word(statement.Certainty)}{Where(statement)}]")],
             Bars = bars.ToImmutable(),
             Tables = report.List is null ? [] : WindowPicture.Tables(report.List),
             Notes = [.. report.Findings.Select(finding => $"{finding.Id}: {finding.Text}"), "Sizes of areas contain their guard page."],
         };
     }
+
+    private static string Where(DoctorStatement statement) => statement.File is null ? "" : statement.Line > 0 ? $", {statement.File}:{statement.Line}" : $", {statement.File}";
 }

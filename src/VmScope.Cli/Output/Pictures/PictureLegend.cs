@@ -23,6 +23,9 @@ internal sealed class PictureLegend
     internal const int Fresh = OwnerPatterns + 5;
     internal const int Styles = OwnerPatterns + 6;
 
+    /// <summary>The name of the piece of a request that no hole had room for.</summary>
+    internal const string MissingPart = "missing";
+
     private static readonly string[] KindNames = ["other owners", "hole", "freed, not yet purged", "the request", "gone", "new"];
 
     private readonly FrozenDictionary<string, int> _styleOfOwner;
@@ -32,6 +35,7 @@ internal sealed class PictureLegend
         // Bars often show the same addresses twice (then and now, to scale and in order): the fullest bar counts.
         Dictionary<string, ulong> bytesOfOwner = new(StringComparer.Ordinal);
         ulong[] bytesOfStyle = new ulong[Styles];
+        string request = KindNames[Request - OtherOwners];
         foreach (PictureBar bar in picture.Bars)
         {
             Dictionary<string, ulong> ofOwner = new(StringComparer.Ordinal);
@@ -46,6 +50,8 @@ internal sealed class PictureLegend
                 {
                     int style = StyleOfKind(piece.Kind);
                     ofStyle[style] = SaturatingAdd(ofStyle[style], piece.SizeBytes);
+                    // A request that found no place is drawn only as far as it juts out of the best hole.
+                    request = piece is { Kind: PieceKind.Request, Owner: MissingPart } ? MissingPart : request;
                 }
             }
 
@@ -81,7 +87,7 @@ internal sealed class PictureLegend
         {
             if (bytesOfStyle[style] > 0)
             {
-                entries.Add(new LegendEntry(style, KindNames[style - OtherOwners], bytesOfStyle[style]));
+                entries.Add(new LegendEntry(style, style == Request ? request : KindNames[style - OtherOwners], bytesOfStyle[style]));
             }
         }
 

@@ -62,13 +62,7 @@ internal static class WindowPicture
         }
         else
         {
-            ulong hole = Math.Min(answer.LargestHoleBytes, answer.RequestBytes - 1);
-            bars.Add(new PictureBar("the request against the largest hole", 0, answer.RequestBytes - 1,
-            [
-                new PicturePiece(0, hole, PieceKind.Hole, "", "the largest hole"),
-                new PicturePiece(hole, answer.RequestBytes - hole, PieceKind.Request, "missing", "what is missing"),
-            ])
-            { AddressesAreReal = false });
+            bars.Add(Missing(answer.RequestBytes, answer.ShortByBytes));
         }
 
         bars.Insert(0, bar);
@@ -82,6 +76,16 @@ internal static class WindowPicture
             Tables = Tables(list),
             Notes = ["Sizes of areas contain their guard page."],
         };
+    }
+
+    /// <summary>A request laid beside the hole that came closest: what was lost to alignment is not part of the hole.</summary>
+    internal static PictureBar Missing(ulong requestBytes, ulong shortByBytes)
+    {
+        ulong room = requestBytes - Math.Min(shortByBytes, requestBytes);
+        PicturePiece missing = new(room, requestBytes - room, PieceKind.Request, PictureLegend.MissingPart, $"{SizeText.Grouped(requestBytes - room)} bytes are missing");
+        return new PictureBar("the request against the best hole", 0, requestBytes - 1,
+            room == 0 ? [missing] : [new PicturePiece(0, room, PieceKind.Hole, "", "the best hole"), missing])
+        { AddressesAreReal = false };
     }
 
     /// <summary>All windows of a list.</summary>

@@ -43,6 +43,27 @@ public sealed class ReportPictureTests : IDisposable
         }
     }
 
+    /// <summary>Goal: the legend's figures are those of the text. Method: a capture that misses 20,480 bytes.</summary>
+    [Fact]
+    public void What_is_missing_is_called_so_and_every_statement_names_its_file()
+    {
+        string svg = Path.Combine(_folder.FullName, "p.svg");
+        _ = CliRun.Of("doctor", Fail, "--svg", svg);
+        string drawn = string.Join(' ', XDocument.Load(svg).Descendants().Select(element => element.Value));
+        Assert.Contains("missing  20 KiB", drawn, StringComparison.Ordinal);
+        Assert.DoesNotContain("the request  20 KiB", drawn, StringComparison.Ordinal);
+        Assert.Contains("vmallocinfo.txt]", drawn, StringComparison.Ordinal);
+    }
+
+    /// <summary>Goal: no heading without a table. Method: a list compared with itself has nothing to show.</summary>
+    [Fact]
+    public void Empty_tables_are_left_out()
+    {
+        string html = Path.Combine(_folder.FullName, "p.html");
+        _ = CliRun.Of("diff", Fail, Fail, "--html", html);
+        Assert.DoesNotContain("<table", File.ReadAllText(html), StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Hostile_names_are_harmless_in_text_json_svg_and_html()
     {
