@@ -154,15 +154,9 @@ public sealed class ListExplanation
         return new ListExplanation(reading, reading.WithText(facts), options, source ?? file);
     }
 
-    private static ListReading? ReadLong(SafeFileHandle file, string name, ExplainFacts facts, ExplainOptions options)
-    {
-        ListReading? reading = LongList.Read(file, name, facts, options);
-        return reading is not null && ListTail.IsOtherText(file) ? null : reading;
-    }
-
     private static ListReading ReadAny(Stream stream, string file, ExplainFacts facts, ExplainOptions options)
     {
-        ListReading? reading = stream is FileStream { CanSeek: true, Position: 0 } plain ? ReadLong(plain.SafeFileHandle, file, facts, options) : null;
+        ListReading? reading = stream is FileStream { CanSeek: true, Position: 0 } plain ? LongList.Read(plain.SafeFileHandle, file, facts, options) : null;
         return reading ?? ListReading.Of(stream, file, facts, options);
     }
 
@@ -193,7 +187,7 @@ public sealed class ListExplanation
     /// <exception cref="EvidenceException">No line of it is a row.</exception>
     public static ListExplanation ReadFile(SafeFileHandle file, string name, ExplainOptions options)
     {
-        ListReading? reading = ReadLong(file, name, ExplainFacts.None, options);
+        ListReading? reading = LongList.Read(file, name, ExplainFacts.None, options);
         if (reading is null)
         {
             using FilePart whole = new(file, 0, long.MaxValue);

@@ -110,6 +110,24 @@ public class LongListTests
         Assert.Equal(Say(kept), Say(ListExplanation.Read(stream, path, ExplainFacts.None, keeping with { KeepAreas = false })));
     }
 
+    [Theory]
+    [InlineData(0.1)]
+    [InlineData(0.7)]
+    [InlineData(1)]
+    public void A_log_pasted_into_a_long_list_is_kept_together(double place)
+    {
+        using TemporaryFolder folder = new();
+        string path = folder.Path(Name);
+        List<string> lines = [.. Text(Shape.Plain, new Random(7), 120_000).TrimEnd().Split('\n')];
+        lines.InsertRange((int)(lines.Count * place), ["[    0.000000] Linux version 6.1.170 (a@b) (gcc) #1 SMP", "[    0.000000] Command line: quiet", "[    1.000000] done"]);
+        File.WriteAllText(path, string.Join('\n', lines) + "\n");
+        using SafeFileHandle file = File.OpenHandle(path);
+        ListExplanation list = ListExplanation.ReadFile(file, path, new ExplainOptions { KeepAreas = false });
+        Assert.Equal(3, list.Diagnostics.OtherText!.Lines);
+        Assert.Equal("6.1.170", list.Facts.Kernel?.Version.ToString());
+        Assert.Equal(120_000, list.Rows);
+    }
+
     [Fact]
     public void Rows_beyond_those_compared_are_said_to_be_left_out()
     {

@@ -162,6 +162,7 @@ internal static class LongList
     {
         private readonly string _name;
         private long _lines;
+        private bool _agree = true;
 
         internal Part(string name, ExplainFacts facts, ListOutline? outline, long start)
         {
@@ -179,8 +180,11 @@ internal static class LongList
 
         internal ListTotals Totals { get; }
 
-        /// <summary>Whether everything that was put together agrees on the size of a page.</summary>
-        internal bool IsWhole { get; private set; } = true;
+        /// <summary>
+        /// Whether parts make the whole: they agree on the size of a page, and nothing but rows was pasted into the list; a
+        /// log among them belongs together, and says more about the list than rows do.
+        /// </summary>
+        internal bool IsWhole => _agree && Diagnostics.OtherText is null;
 
         internal void Read(SafeFileHandle file, long end)
         {
@@ -190,7 +194,7 @@ internal static class LongList
 
         internal void Append(Part later)
         {
-            IsWhole &= Totals.PageBytes == later.Totals.PageBytes;
+            _agree &= Totals.PageBytes == later.Totals.PageBytes && later.IsWhole;
             int[] ids = Totals.Append(later.Totals, _lines);
             Totals.Walk?.Append(later.Totals.Walk!, ids);
             foreach (Diagnostic diagnostic in later.Diagnostics.Items)
