@@ -34,7 +34,7 @@ internal static class Arm64FlippedMap
             "{modules-end}", source);
         Image(builder, facts, vmallocStart);
         ulong pageArray = builder.Bytes("vmemmap-size", "VMEMMAP_SIZE", Arm64Layout.PageArrayBytes(facts, leastEnd - pageOffset),
-            "({page-end-min} - {page-offset}) / the page size * 64", source);
+            "({page-end-min} - {page-offset}) / 2^{page-shift} * 64", source);
         ulong vmallocEnd = facts.Map.Value switch
         {
             Arm64Map.Flipped => TopOf5_4(builder, facts, pageArray),
@@ -97,7 +97,7 @@ internal static class Arm64FlippedMap
     {
         string source = facts.Map.Source;
         ulong pud = builder.Bytes("pud-size", "PUD_SIZE", Arm64OldMap.PudBytes(facts),
-            "2^(({page-shift} - 3) * the smaller of 3 and the levels + 3)", "arch/arm64/include/asm/pgtable-hwdef.h");
+            Arm64OldMap.PudFormula(facts), "arch/arm64/include/asm/pgtable-hwdef.h");
         ulong vmemmap = builder.Address("vmemmap-start", "VMEMMAP_START", unchecked(0UL - pageArray - (2 * Size.MiB)),
             "-{vmemmap-size} - 2 MiB", source);
         builder.Region("vmemmap", vmemmap, vmemmap + pageArray, RegionKind.PageArray);
@@ -127,7 +127,7 @@ internal static class Arm64FlippedMap
 
         // Built for 52 bits on a processor without them: the part of the array for the missing bits is given to vmalloc.
         ulong unused = builder.Bytes("vmemmap-unused", "VMEMMAP_UNUSED_NPAGES * sizeof(struct page)",
-            Arm64Layout.PageArrayBytes(facts, linearStart - pageOffset), "({linear-map-start} - {page-offset}) / the page size * 64", source);
+            Arm64Layout.PageArrayBytes(facts, linearStart - pageOffset), "({linear-map-start} - {page-offset}) / 2^{page-shift} * 64", source);
         builder.Region("vmemmap", vmemmap + unused, vmemmapEnd, RegionKind.PageArray);
         ulong ioStart = builder.Address("pci-io-start", "PCI_IO_START", vmemmapEnd + (8 * Size.MiB), "{vmemmap-end} + 8 MiB", source);
         ulong ioEnd = builder.Address("pci-io-end", "PCI_IO_END", ioStart + (16 * Size.MiB), "{pci-io-start} + 16 MiB", source);

@@ -117,7 +117,7 @@ internal static class Arm64Layout
 
         builder.Frames("min-low-pfn", "min_low_pfn", (banks.Start + facts.PageBytes - 1) / facts.PageBytes, "the first frame of RAM",
             "arch/arm64/mm/init.c, bootmem_init()");
-        ulong maxPfn = builder.Frames("max-pfn", "max_pfn", end / facts.PageBytes, "{dram-end} / the page size",
+        ulong maxPfn = builder.Frames("max-pfn", "max_pfn", end / facts.PageBytes, "{dram-end} / 2^{page-shift}",
             "arch/arm64/mm/init.c, bootmem_init()");
         builder.Frames("max-low-pfn", "max_low_pfn", maxPfn, "{max-pfn}", "arch/arm64/mm/init.c, bootmem_init()");
         return new Ram(banks, high);
@@ -178,6 +178,6 @@ internal static class Arm64Layout
         ZoneCutter.Cut(builder, memory.Banks.Frames(facts.PageShift), zones[..count], fromZero: false, ["Movable"], facts.PageShift);
 
         ulong Frame(string name, ulong limit, string source) => builder.Frames(name, "", Math.Min(limit, end) >> facts.PageShift,
-            "the limit of the zone, at most {dram-end}, over the page size", source);
+            "the limit of the zone, at most {dram-end}, / 2^{page-shift}", source);
     }
 }

@@ -106,13 +106,22 @@ internal static class Arm64OldMap
     }
 
     private static ulong Pud(LayoutBuilder builder, Arm64Facts facts) => builder.Bytes("pud-size", "PUD_SIZE", PudBytes(facts),
-        "2^(({page-shift} - 3) * the smaller of 3 and the levels + 3)", "arch/arm64/include/asm/pgtable-hwdef.h");
+        PudFormula(facts), "arch/arm64/include/asm/pgtable-hwdef.h");
 
     /// <summary>PUD_SIZE, which is the top entry's size where there are fewer than three levels.</summary>
-    internal static ulong PudBytes(Arm64Facts facts)
+    internal static ulong PudBytes(Arm64Facts facts) => 1UL << (((facts.PageShift - 3) * PudLevels(facts)) + 3);
+
+    /// <summary>The formula of PUD_SIZE for this build.</summary>
+    internal static string PudFormula(Arm64Facts facts) => PudLevels(facts) switch
+    {
+        1 => "2^(({page-shift} - 3) * 1 + 3)",
+        2 => "2^(({page-shift} - 3) * 2 + 3)",
+        _ => "2^(({page-shift} - 3) * 3 + 3)",
+    };
+
+    private static int PudLevels(Arm64Facts facts)
     {
         int perLevel = facts.PageShift - 3;
-        int levels = (facts.BuiltBits - facts.PageShift + perLevel - 1) / perLevel;
-        return 1UL << ((perLevel * Math.Min(levels, 3)) + 3);
+        return Math.Min((facts.BuiltBits - facts.PageShift + perLevel - 1) / perLevel, 3);
     }
 }

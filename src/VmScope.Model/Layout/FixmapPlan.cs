@@ -48,7 +48,7 @@ internal sealed class FixmapPlan
         at = plan.BootMapIndex;
         if (placement != BootMapPlacement.None)
         {
-            FixmapSlot block = new("FIX_BTMAP_END", "early_ioremap() while booting", Pages: bootMapPages);
+            FixmapSlot block = new("FIX_BTMAP_END", "early_ioremap()", Pages: bootMapPages);
             plan._entries.Add((new ResolvedSlot(block, bootMapPages), at, false));
             at += bootMapPages;
         }
@@ -66,6 +66,18 @@ internal sealed class FixmapPlan
             builder.Fixmap(new FixmapEntry(slot.Slot.Name, index,
                 new VirtualAddress(unchecked(top - ((ulong)index << 12))), slot.Pages, isPermanent, slot.Slot.Why, slot.Slot.When));
         }
+    }
+
+    /// <summary>Pages of the permanent entries that take as many as this says.</summary>
+    internal int PermanentPagesOf(FixmapCount count)
+    {
+        int pages = 0;
+        foreach ((ResolvedSlot slot, _, bool isPermanent) in _entries)
+        {
+            pages += isPermanent && slot.Slot.Count == count ? slot.Pages : 0;
+        }
+
+        return pages;
     }
 
     private int Add(List<ResolvedSlot> slots, int at, bool isPermanent)

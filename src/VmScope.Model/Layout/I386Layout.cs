@@ -160,6 +160,14 @@ internal static class I386Layout
         return unchecked((uint)(below - PageBytes));
     }
 
+    /// <summary>How the permanent entries add up: those that follow a configured number, and all others.</summary>
+    private static string PermanentFormula(LayoutBuilder builder, I386Facts facts, FixmapPlan plan)
+    {
+        (int kmaps, int apics, int cpus) = (plan.PermanentPagesOf(FixmapCount.Kmaps), plan.PermanentPagesOf(FixmapCount.IoApics), plan.PermanentPagesOf(FixmapCount.Cpus));
+        builder.Count("fixmap-others", "other permanent entries", (ulong)(plan.Permanent - kmaps - apics - cpus), "", facts.Fixmap.Source);
+        return (kmaps > 0 ? "{km-slots} * {nr-cpus} + " : "") + (apics > 0 ? "{max-io-apics} + " : "") + (cpus > 0 ? "{nr-cpus} + " : "") + "{fixmap-others}";
+    }
+
     /// <summary>Everything above the vmalloc area, from the top down.</summary>
     private static Top PlaceTop(LayoutBuilder builder, I386Facts facts, Options options, ulong pmd)
     {
@@ -184,7 +192,7 @@ internal static class I386Layout
             facts.Resolve(era.BeforeBootMap), facts.Resolve(era.AfterBootMap), tableEntries);
         plan.Describe(builder, top);
         ulong permanent = builder.Count("fixmap-permanent", "__end_of_permanent_fixed_addresses", (ulong)plan.Permanent,
-            "the permanent entries of the fixmap table, counted; KMAP takes {km-slots} * {nr-cpus}, IO_APIC {max-io-apics}", facts.Fixmap.Source);
+            PermanentFormula(builder, facts, plan), facts.Fixmap.Source);
         builder.Count("btmap-index", "FIX_BTMAP_END", (ulong)plan.BootMapIndex, era.Placement switch
         {
             BootMapPlacement.None => "{fixmap-permanent} (there is no such block)",
@@ -194,8 +202,10 @@ internal static class I386Layout
             BootMapPlacement.InsideOnePageTable =>
                 "{fixmap-permanent}, or the next multiple of the block's size if the block would straddle a page table",
         }, facts.Fixmap.Source);
+        ulong bootPages = builder.Count("btmap-pages", "NR_FIX_BTMAPS * FIX_BTMAPS_SLOTS", (ulong)era.BootMapPages, "", facts.Fixmap.Source);
+        builder.Count("fixmap-tail", "the entries behind the block", (ulong)(plan.Total - plan.BootMapIndex) - bootPages, "", facts.Fixmap.Source);
         ulong total = builder.Count("fixmap-total", "__end_of_fixed_addresses", (ulong)plan.Total,
-            "{btmap-index} + the boot-time entries", facts.Fixmap.Source);
+            "{btmap-index} + {btmap-pages} + {fixmap-tail}", facts.Fixmap.Source);
         ulong start = builder.Address("fixaddr-start", "FIXADDR_START", top - (permanent * PageBytes),
             "{fixaddr-top} - {fixmap-permanent} * 4 KiB", facts.Fixmap.Source);
         ulong boot = builder.Address("fixaddr-boot-start", "FIXADDR_BOOT_START", top - (total * PageBytes),
@@ -218,8 +228,9 @@ internal static class I386Layout
                     : "({fixaddr-start} - 4 KiB * ({cpu-entry-area-pages} + 1)), rounded down to {pmd-size}",
                 facts.CpuEntryArea.Source);
             entryEnd = entryArea + (PageBytes * (count + 1));
+            builder.Count("cpu-entry-pages-used", "pages really used per CPU", (ulong)pages.Used, "", facts.CpuEntryPages.Source);
             builder.Bytes("cpu-entry-area-map-size", "CPU_ENTRY_AREA_MAP_SIZE",
-                PageBytes * (1 + (ulong)(pages.Used * facts.CpuCountMax)), "4 KiB * (1 + pages really used * {nr-cpus})",
+                PageBytes * (1 + (ulong)(pages.Used * facts.CpuCountMax)), "4 KiB * (1 + {cpu-entry-pages-used} * {nr-cpus})",
                 facts.CpuEntryPages.Source);
         }
 
@@ -239,8 +250,8 @@ internal static class I386Layout
             {
                 PkmapRule.Constant32MBelow4G => (0xfe000000, "2^32 - 32 MiB, a constant (2^32 - 8 MiB, often quoted for 2.4, came with 2.6)"),
                 PkmapRule.ConstantByCpuCount => facts.CpuCountMax <= 32
-                    ? (0xff800000UL, "2^32 - 8 MiB, a constant for {nr-cpus} up to 32")
-                    : (0xff600000UL, "2^32 - 10 MiB, a constant for {nr-cpus} above 32"),
+                    ? (0xff800000UL, "2^32 - 8 MiB, a constant: NR_CPUS is at most 32")
+                    : (0xff600000UL, "2^32 - 10 MiB, a constant: NR_CPUS is above 32"),
                 PkmapRule.BelowBootFixmap => (Align.Down(boot - (PageBytes * (lastPkmap + 1)), pmd),
                     "({fixaddr-boot-start} - 4 KiB * ({last-pkmap} + 1)), rounded down to {pmd-size}"),
                 PkmapRule.BelowFixmap => (Align.Down(start - (PageBytes * (lastPkmap + 1)), pmd),

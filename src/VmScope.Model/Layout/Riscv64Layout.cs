@@ -185,7 +185,7 @@ internal static class Riscv64Layout
         ulong dma32 = Math.Min(end, 4 * Size.GiB) >> PageShift;
         if (facts.ZoneDma32)
         {
-            builder.Frames("dma32-limit-pfn", "dma32_phys_limit", dma32, "4 GiB, at most {dram-end}, over the page size",
+            builder.Frames("dma32-limit-pfn", "dma32_phys_limit", dma32, "4 GiB, at most {dram-end}, / 4 KiB",
                 "arch/riscv/mm/init.c, zone_sizes_init()");
         }
 

@@ -46,8 +46,8 @@ internal static class I386FixmapTimeline
     private static readonly FixmapSlot KmapLocal = new("FIX_KMAP_BEGIN", "temporary mappings of highmem pages, per CPU",
         "KMAP_LOCAL", FixmapCount.Kmaps);
 
-    private static readonly FixmapSlot AcpiBoot = new("FIX_ACPI_BEGIN", "ACPI tables while booting", "ACPI_BOOT", Pages: 4);
-    private static readonly FixmapSlot Acpi = new("FIX_ACPI_BEGIN", "ACPI tables while booting", "ACPI", Pages: 4);
+    private static readonly FixmapSlot AcpiBoot = new("FIX_ACPI_BEGIN", "ACPI tables", "ACPI_BOOT", Pages: 4);
+    private static readonly FixmapSlot Acpi = new("FIX_ACPI_BEGIN", "ACPI tables", "ACPI", Pages: 4);
     private static readonly FixmapSlot Mcfg = new("FIX_PCIE_MCFG", "PCI Express configuration space", "PCI_MMCONFIG");
     private static readonly FixmapSlot McfgWithKmap = new("FIX_PCIE_MCFG", "PCI Express configuration space", "KMAP_LOCAL&PCI_MMCONFIG");
     private static readonly FixmapSlot PvClock = new("PVCLOCK_FIXMAP_BEGIN", "clock pages of a paravirtual guest, for user space",
