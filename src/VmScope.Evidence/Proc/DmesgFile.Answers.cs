@@ -312,7 +312,7 @@ public static partial class DmesgFile
                 AddTo(_failures, failure);
             }
             else if (_failures.Count > 0 && _failures[^1].Line == number - 1
-                && VmallocFailureParser.TryComplete(_failures[^1], text) is { } completed)
+                && (VmallocFailureParser.TryComplete(_failures[^1], text) ?? VmallocFailureParser.TryRepeat(_failures[^1], text)) is { } completed)
             {
                 _failures[^1] = completed;
             }

@@ -69,7 +69,11 @@ public sealed record VmallocFailure(
     string? Process,
     string? Mode,
     bool Retrying,
-    string Text);
+    string Text)
+{
+    /// <summary>How many times a log that leaves repeated lines out says this one came; 1 otherwise.</summary>
+    public ulong Times { get; init; } = 1;
+}
 
 /// <summary>"NAME: N callbacks suppressed": messages that were rate limited away.</summary>
 /// <param name="Line">Line number in the log, from 1.</param>
@@ -90,7 +94,26 @@ internal static class VmallocFailureParser
             return null;
         }
 
+        // rsyslog: "message repeated 17 times: [ the message]".
+        Scan scan = new(text);
+        if (scan.Text("message repeated ") && scan.Decimal(out ulong times) && scan.Text(" times: ["))
+        {
+            ReadOnlySpan<char> inside = scan.Rest.TrimEnd().TrimStart(' ');
+            return inside.StartsWith("message repeated ", StringComparison.Ordinal) ? null
+                : TryParse(inside.EndsWith("]") ? inside[..^1] : inside, line) is { } repeated ? repeated with { Times = times }
+                : null;
+        }
+
         return Placement(text, line) ?? SecondStage(text, line) ?? Frees(text, line);
+    }
+
+    /// <summary>Adds what the next line says of a failure: "last message repeated 17 times", as older syslogs write it; null when the line is something else.</summary>
+    internal static VmallocFailure? TryRepeat(VmallocFailure failure, ReadOnlySpan<char> next)
+    {
+        Scan scan = new(next);
+        return scan.Behind("last message repeated ") && scan.Decimal(out ulong times) && scan.Text(" times") && scan.AtEnd
+            ? failure with { Times = times > ulong.MaxValue - failure.Times ? ulong.MaxValue : failure.Times + times }
+            : null;
     }
 
     /// <summary>

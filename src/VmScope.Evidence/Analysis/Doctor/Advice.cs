@@ -23,7 +23,7 @@ internal static class Advice
     internal static bool HasModuleWindow(string architecture) => architecture is "x86-64" or "arm" or "arm64" or "riscv64";
 
     /// <summary>What to do about a full window.</summary>
-    internal static IEnumerable<DoctorStatement> For(FailedWindow window, string architecture, KernelConfig config, FailedRequest request)
+    internal static IEnumerable<DoctorStatement> For(FailedWindow window, string architecture, KernelConfig config, FailedRequest request, bool hasBpfWindow)
     {
         switch (window)
         {
@@ -43,7 +43,7 @@ internal static class Advice
 
                 break;
             case FailedWindow.Bpf:
-                yield return new DoctorStatement("vmalloc= does nothing for this: code of BPF programs lies in the module window, whose size is fixed when the kernel is built.", Sureness.Derived);
+                yield return new DoctorStatement($"vmalloc= does nothing for this: code of BPF programs lies in {(hasBpfWindow ? "a window of its own" : "the module window")}, whose size is fixed when the kernel is built.", Sureness.Derived);
                 foreach (DoctorStatement statement in Bpf(architecture, config))
                 {
                     yield return statement;

@@ -17,6 +17,9 @@ public sealed class Doctor
     /// <summary>Bus numbers of a PCI domain.</summary>
     private const int PciBuses = 256;
 
+    /// <summary>Tries after which one that "tries again" is taken to hang.</summary>
+    private const int RetriesMax = 3;
+
     /// <summary>No address space is larger.</summary>
     private const ulong LargestBytes = 1UL << 62;
 
@@ -258,7 +261,7 @@ public sealed class Doctor
         StateLargest(main, isThenAndNow ? null : account);
         AddListStatements(account);
         OtherMessages();
-        string head = $"{DoctorWords.Phrase(main.Window)} {why}";
+        string head = $"{Phrase(main)} {why}";
         string summary = $"{char.ToUpperInvariant(head[0])}{head[1..]}.{CureSummary(main, cure)}";
         DoctorReport report = Base(verdict, DoctorSeverity.Serious, summary) with { Request = main, Cure = cure, Window = window };
         return WithNumbers(report, account, answer);
@@ -342,7 +345,7 @@ public sealed class Doctor
             return "a request of 0 bytes. Empty sections of modules ask like this, and get nothing because they need nothing.";
         }
 
-        if (request.Text.Contains("Retrying", StringComparison.Ordinal))
+        if (request.Text.Contains("Retrying", StringComparison.Ordinal) && request.Repeats <= RetriesMax)
         {
             return "the kernel says that it tries again.";
         }
@@ -390,7 +393,7 @@ public sealed class Doctor
 
         return main.Window switch
         {
-            FailedWindow.Modules or FailedWindow.Bpf => _list.Windows.Find(account => account.Window.Name == "modules")
+            FailedWindow.Modules or FailedWindow.Bpf => _list.Windows.Find(account => account.Window.Name == WindowName(main))
                 ?? (WindowBounds(main) is { } bounds ? Measured(_list, bounds) : null),
             FailedWindow.Vmalloc or FailedWindow.Percpu => _list.Vmalloc,
             FailedWindow.Unknown => _list.Windows.Count == 1 ? _list.Vmalloc : null,
@@ -402,9 +405,23 @@ public sealed class Doctor
         list.Windows.Find(account => account.Window.Start == window.Start && account.Window.Bytes == window.Bytes)
         ?? list.AccountOf(window);
 
+    /// <summary>Whether compiled BPF programs have a window of their own: arm64 up to 5.11.</summary>
+    private bool HasBpfWindow => _layout?.FindRegion("bpf") is { IsBounds: false, Inside: null };
+
+    private string WindowName(FailedRequest main) => main.Window switch
+    {
+        FailedWindow.Bpf when HasBpfWindow => "bpf",
+        FailedWindow.Modules or FailedWindow.Bpf => "modules",
+        _ => "vmalloc",
+    };
+
+    private string Phrase(FailedRequest main) => main.Window == FailedWindow.Bpf && HasBpfWindow ? "the window of compiled BPF programs" : DoctorWords.Phrase(main.Window);
+
+    private string Purpose(FailedRequest main) => main.Window == FailedWindow.Bpf && HasBpfWindow ? Phrase(main) : DoctorWords.Purpose(main);
+
     private AddressWindow? WindowBounds(FailedRequest main)
     {
-        string name = main.Window is FailedWindow.Modules or FailedWindow.Bpf ? "modules" : "vmalloc";
+        string name = WindowName(main);
         if (main.Range is { } range)
         {
             return new AddressWindow(main.Window == FailedWindow.FixedRange ? "fixed-range" : name, range.Start.Value, range.SizeBytes, "printed in the failure message", Sureness.Printed);
@@ -417,7 +434,7 @@ public sealed class Doctor
 
         if (main.Window is FailedWindow.Modules or FailedWindow.Bpf)
         {
-            return _layout?.FindRegion("modules") is { IsBounds: false } modules
+            return _layout?.FindRegion(name) is { IsBounds: false } modules
                 ? new AddressWindow(name, modules.Range.Start.Value, modules.Range.SizeBytes, "computed from this kernel's version, configuration and memory", Sureness.Derived)
                 : null;
         }
@@ -514,10 +531,10 @@ public sealed class Doctor
     private void StateRequest(FailedRequest main)
     {
         string times = main.Repeats > 1 ? string.Create(CultureInfo.InvariantCulture, $" ({main.Repeats} times)") : "";
-        _statements.Add(new DoctorStatement($"{Quoted(main)}{times}.", Sureness.Printed, _logName, main.Line));
+        _statements.Add(new DoctorStatement($"{Quoted(main)}{times}{(times.Length == 0 && main.Text.EndsWith('.') ? "" : ".")}", Sureness.Printed, _logName, main.Line));
         if (main.Window != FailedWindow.None)
         {
-            _statements.Add(new DoctorStatement($"It was {DoctorWords.Purpose(main)}: {main.WindowReason}.", main.WindowCertainty, _logName, main.Line));
+            _statements.Add(new DoctorStatement($"It was {Purpose(main)}: {main.WindowReason}.", main.WindowCertainty, _logName, main.Line));
         }
 
         if (main.Percpu == PercpuShortage.Chunk)
@@ -543,7 +560,7 @@ public sealed class Doctor
     {
         if (window is not null)
         {
-            _statements.Add(new DoctorStatement($"The {window.Name} window is {Hex(window.Start)} - {Hex(window.EndExclusive)}, {Grouped(window.Bytes)} bytes ({window.Source}).", window.Sureness));
+            _statements.Add(new DoctorStatement($"The {(window.Name == "modules" ? "module" : window.Name)} window is {Hex(window.Start)} - {Hex(window.EndExclusive)}, {Grouped(window.Bytes)} bytes ({window.Source}).", window.Sureness));
         }
         else if (_bundle.Meminfo?.VmallocTotalKiB is { } total && !Is64Bit)
         {
@@ -641,7 +658,7 @@ public sealed class Doctor
 
     private void StateCure(FailedRequest main, VmallocCure? cure, FitAnswer? answer)
     {
-        _statements.AddRange(Advice.For(main.Window, _architecture, _bundle.Config, main));
+        _statements.AddRange(Advice.For(main.Window, _architecture, _bundle.Config, main, HasBpfWindow));
         bool applies = main.Window is FailedWindow.Vmalloc or FailedWindow.Percpu && Advice.HasVmallocOption(_architecture) == true;
         if (!applies)
         {
@@ -728,7 +745,7 @@ public sealed class Doctor
         {
             if (!_statements.Exists(statement => statement.Line == other.Line && statement.File == _logName))
             {
-                string verdict = HarmlessReason(other) is { } harmless ? $": {harmless}" : $" ({DoctorWords.Purpose(other)})";
+                string verdict = HarmlessReason(other) is { } harmless ? $": {harmless}" : $" ({Purpose(other)})";
                 _statements.Add(new DoctorStatement($"Also: {Quoted(other)}{verdict}", other.WindowCertainty, _logName, other.Line));
             }
         }

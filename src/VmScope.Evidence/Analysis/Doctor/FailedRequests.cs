@@ -45,7 +45,7 @@ internal sealed class FailedRequests(LogReading log, string architecture, ulong 
             FailedRequest other = requests[same];
             FailedRequest kept = other.WindowCertainty < request.WindowCertainty ? other : request;
             requests.RemoveAt(same);
-            requests.Add(kept with { Repeats = other.Repeats + 1 });
+            requests.Add(kept with { Repeats = other.Repeats > long.MaxValue - request.Repeats ? long.MaxValue : other.Repeats + request.Repeats });
         }
 
         return requests;
@@ -96,7 +96,7 @@ internal sealed class FailedRequests(LogReading log, string architecture, ulong 
         ulong? searched = failure.SizeBytes is not { } size || IsPercpu(failure.Kind) ? null
             : size > ulong.MaxValue - (2 * pageBytes) ? size
             : Align.Up(size, pageBytes) + (failure.SizeIncludesGuard ? 0 : pageBytes);
-        return new FailedRequest(failure.Line, window, reason, certainty, failure.SizeBytes, failure.SizeIncludesGuard, searched, range, process, 1, failure.Text)
+        return new FailedRequest(failure.Line, window, reason, certainty, failure.SizeBytes, failure.SizeIncludesGuard, searched, range, process, (long)Math.Clamp(failure.Times, 1, long.MaxValue), failure.Text)
         {
             IsIoremap = trace.HasAny(IoremapFunctions),
             Percpu = !IsPercpu(failure.Kind) ? PercpuShortage.None
@@ -197,6 +197,12 @@ internal sealed class FailedRequests(LogReading log, string architecture, ulong 
             }
         }
 
+        // arm64 takes memory for BPF from the whole vmalloc area.
+        if (range.SizeBytes > 1UL << 33)
+        {
+            return (FailedWindow.Vmalloc, "only the vmalloc area of a 64-bit kernel is that large", Sureness.Derived);
+        }
+
         if (trace.HasAny("module_alloc", "execmem_alloc*", "__execmem_alloc", "execmem_vmalloc", "bpf_jit_alloc_exec", "bpf_jit_binary_alloc"))
         {
             return architecture == "i386" ? (FailedWindow.Vmalloc, "modules live in the vmalloc window on i386", Sureness.Derived)
@@ -206,7 +212,6 @@ internal sealed class FailedRequests(LogReading log, string architecture, ulong 
         return architecture switch
         {
             "x86-64" when range.Start.Value >= 0xffffffff_80000000 => (executable, "on x86-64 modules live in the top 2 GiB", Sureness.Derived),
-            "x86-64" or "arm64" or "riscv64" when range.SizeBytes > 1UL << 33 => (FailedWindow.Vmalloc, "only the vmalloc area is that large", Sureness.Derived),
             "arm64" or "riscv64" => (executable, "a range of at most 2 GiB on a 64-bit kernel is the module area", Sureness.Assumed),
             "arm" when config.IsSet("MODULES") != false && range.Last.Value <= 0xc0000000 && range.SizeBytes <= 16 * Size.MiB => (executable, "on arm the module area ends at the direct map", Sureness.Derived),
             "i386" or "arm" when range.Start.Value >= 0xc0000000 => (FailedWindow.Vmalloc, "the printed range lies above the direct map", Sureness.Assumed),
@@ -214,7 +219,6 @@ internal sealed class FailedRequests(LogReading log, string architecture, ulong 
                 (FailedWindow.Vmalloc, "the printed range is as large as a 32-bit kernel's vmalloc area", Sureness.Assumed),
             _ when isExecutable => (executable, "the next message comes from the allocator of executable memory", Sureness.Printed),
             _ when range.Start.Value >= 0xffffffff_80000000 => (executable, "only the module areas of 64-bit kernels lie that high", Sureness.Assumed),
-            _ when range.SizeBytes > 1UL << 33 => (FailedWindow.Vmalloc, "only the vmalloc area of a 64-bit kernel is that large", Sureness.Derived),
             _ => (FailedWindow.FixedRange, "the printed range is no window known here", Sureness.Printed),
         };
     }
