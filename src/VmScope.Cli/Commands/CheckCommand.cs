@@ -4,6 +4,7 @@ using System.Text.Json;
 using VmScope.Analysis;
 using VmScope.Cli.Output;
 using VmScope.Kernels;
+using VmScope.Proc;
 using VmScope.Sources;
 
 namespace VmScope.Cli.Commands;
@@ -33,13 +34,22 @@ internal static class CheckCommand
         {
             EvidenceBundle bundle = EvidenceArgument.Open(parsed.GetValue(evidence), terminal);
             LayoutCheckReport report = LayoutCheck.Run(bundle);
+            // What is wrong with a whole file was told while it was opened; lines are counted here.
+            Diagnostic[] odd = [.. bundle.Diagnostics.Where(note => note.Line > 0)];
             if (parsed.GetValue(json))
             {
-                WriteJson(report, terminal.Out);
+                WriteJson(report, odd.Length, terminal.Out);
             }
             else
             {
                 WriteText(report, terminal, new Paint(ColorChoice.Resolve(parsed.GetValue(color)!, terminal)));
+            }
+
+            if (odd.Length > 0)
+            {
+                string count = $"{odd.Length.ToString(CultureInfo.InvariantCulture)}{(odd.Length == DiagnosticList.Limit ? " or more" : "")}";
+                terminal.Error.WriteLine(SafeText.Line($"vmscope: {(odd.Length == 1 ? "1 line was" : $"{count} lines were")} not understood and not compared; the first: "
+                    + $"{odd[0].File}, line {odd[0].Line.ToString(CultureInfo.InvariantCulture)}: {odd[0].Text} ({odd[0].Reason})"));
             }
 
             return report.Agrees ? ExitCode.Fine : ExitCode.Finding;
@@ -90,7 +100,7 @@ internal static class CheckCommand
             : $"{differing} of {report.Comparisons.Length} answers differ from the prediction");
     }
 
-    private static void WriteJson(LayoutCheckReport report, TextWriter output)
+    private static void WriteJson(LayoutCheckReport report, int unparsedLines, TextWriter output)
     {
         using JsonText text = new(output);
         Utf8JsonWriter json = text.Json;
@@ -112,6 +122,7 @@ internal static class CheckCommand
         }
 
         json.WriteEndArray();
+        json.WriteNumber("unparsedLineCount", unparsedLines);
         text.Texts("notCompared", report.NotCompared);
         text.Texts("assumed", report.Assumed.Select(assumption => assumption.ToString()));
         text.Texts("notes", report.Layout?.Notes ?? []);

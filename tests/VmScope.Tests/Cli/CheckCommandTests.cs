@@ -46,6 +46,22 @@ public class CheckCommandTests
         Assert.Contains("1 of 33 answers differ", run.OutText, StringComparison.Ordinal);
     }
 
+    /// <summary>"As predicted" must not hide that an answer could not be read.</summary>
+    [Fact]
+    public void Lines_that_were_not_understood_are_counted()
+    {
+        byte[] changed = Changed(Case, (path, text) => path == "meminfo.txt" ? text.Replace("VmallocTotal:     122880 kB", "VmallocTotal:     lots kB", StringComparison.Ordinal) : text);
+
+        CliRun run = CliRun.With(changed, ["check", "-"]);
+        Assert.Equal(ExitCode.Fine, run.ExitCode);
+        Assert.Contains("32 answers, all as predicted", run.OutText, StringComparison.Ordinal);
+        Assert.Contains("vmscope: 1 line was not understood and not compared; the first: ", run.ErrorText, StringComparison.Ordinal);
+        Assert.Contains("VmallocTotal:     lots kB", run.ErrorText, StringComparison.Ordinal);
+
+        using JsonDocument json = JsonDocument.Parse(CliRun.With(changed, ["check", "-", "--json"]).OutText);
+        Assert.Equal(1, json.RootElement.GetProperty("unparsedLineCount").GetInt32());
+    }
+
     [Fact]
     public void Hidden_addresses_are_said_to_be_left_out()
     {
