@@ -21,6 +21,7 @@ public static partial class DmesgFile
         private string? _layoutTitle;
         private PercpuLine? _percpu;
         private BrokenMessage? _half;
+        private long _failuresLeftOut;
         private bool _inZones;
         private bool _inLayout;
 
@@ -83,6 +84,7 @@ public static partial class DmesgFile
             Memory = [.. _memory],
             Percpu = _percpu,
             Failures = [.. _failures],
+            FailuresLeftOut = _failuresLeftOut,
             Suppressed = [.. _suppressed],
         };
 
@@ -282,6 +284,18 @@ public static partial class DmesgFile
             TakeFailure(text.TrimEnd(), line, number);
         }
 
+        // The last ones are kept: they are closest to the moment the other files were taken.
+        private void AddFailure(VmallocFailure failure)
+        {
+            if (_failures.Count >= 2 * ListLimit)
+            {
+                _failures.RemoveRange(0, ListLimit);
+                _failuresLeftOut += ListLimit;
+            }
+
+            _failures.Add(failure);
+        }
+
         /// <summary>A line that may go on in the next one.</summary>
         private sealed record BrokenMessage(string Text, long First, long Last);
 
@@ -297,7 +311,7 @@ public static partial class DmesgFile
                 }
                 else
                 {
-                    AddTo(_failures, whole);
+                    AddFailure(whole);
                 }
 
                 return;
@@ -309,7 +323,7 @@ public static partial class DmesgFile
                 : null;
             if (VmallocFailureParser.TryParse(text, number) is { } failure)
             {
-                AddTo(_failures, failure);
+                AddFailure(failure);
             }
             else if (_failures.Count > 0 && _failures[^1].Line == number - 1
                 && (VmallocFailureParser.TryComplete(_failures[^1], text) ?? VmallocFailureParser.TryRepeat(_failures[^1], text)) is { } completed)

@@ -128,6 +128,9 @@ public sealed record DmesgReport
     /// <summary>Failures of vmalloc, vmap and their relatives.</summary>
     public ImmutableArray<VmallocFailure> Failures { get; init; } = [];
 
+    /// <summary>How many earlier ones of a very long log are not among them.</summary>
+    public long FailuresLeftOut { get; init; }
+
     /// <summary>Messages the kernel swallowed, by the function that counted them.</summary>
     public ImmutableArray<SuppressedMessages> Suppressed { get; init; } = [];
 

@@ -98,6 +98,18 @@ public sealed class DoctorListTests : IDisposable
         Assert.DoesNotContain("guard page included", report.Summary, StringComparison.Ordinal);
     }
 
+    /// <summary>Goal: of a log full of failures the last one decides, and nothing is left out unsaid. Method: 25,000 sizes.</summary>
+    [Fact]
+    public void The_last_of_very_many_failures_decides()
+    {
+        Write("dmesg", BootLog.I386(string.Join('\n', Enumerable.Range(2, 25_000).Select(i => $"[  100.000000] vmap allocation for size {4096L * i} failed: use vmalloc=<size> to increase size"))));
+        DoctorReport report = Examine();
+        Assert.Equal(4096UL * 25_001, report.Request!.Bytes);
+        Assert.InRange(report.Statements.Length, 20, 60);
+        Assert.Contains(report.Statements, statement => statement.Text.Contains("more requests failed before these", StringComparison.Ordinal));
+        Assert.Contains(report.Statements, statement => statement.Text.Contains("first 10,000 messages of failures", StringComparison.Ordinal));
+    }
+
     /// <summary>Goal: free bytes and holes are of one moment. Method: a freed area between two live ones, so that the purge opens a hole.</summary>
     [Fact]
     public void Holes_that_a_purge_opens_are_counted_with_their_bytes()

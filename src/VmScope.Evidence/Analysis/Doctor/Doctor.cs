@@ -17,6 +17,9 @@ public sealed class Doctor
     /// <summary>Bus numbers of a PCI domain.</summary>
     private const int PciBuses = 256;
 
+    /// <summary>Messages of a kind that are shown beside the one that decided.</summary>
+    private const int OthersMax = 20;
+
     /// <summary>Tries after which one that "tries again" is taken to hang.</summary>
     private const int RetriesMax = 3;
 
@@ -741,23 +744,35 @@ public sealed class Doctor
     /// <summary>Messages that did not decide: other requests, other failures, suppressed counts.</summary>
     private void OtherMessages()
     {
-        foreach (FailedRequest other in _requests)
+        FailedRequest[] others = [.. _requests.Where(other => !_statements.Exists(statement => statement.Line == other.Line && statement.File == _logName))];
+        foreach (FailedRequest other in others.TakeLast(OthersMax))
         {
-            if (!_statements.Exists(statement => statement.Line == other.Line && statement.File == _logName))
-            {
-                string verdict = HarmlessReason(other) is { } harmless ? $": {harmless}" : $" ({Purpose(other)})";
-                _statements.Add(new DoctorStatement($"Also: {Quoted(other)}{verdict}", other.WindowCertainty, _logName, other.Line));
-            }
+            string verdict = HarmlessReason(other) is { } harmless ? $": {harmless}" : $" ({Purpose(other)})";
+            string times = other.Repeats > 1 ? $" ({Grouped(other.Repeats)} times)" : "";
+            _statements.Add(new DoctorStatement($"Also: {Quoted(other)}{times}{verdict}", other.WindowCertainty, _logName, other.Line));
         }
 
-        foreach (VmallocFailure failure in _dmesg?.Failures ?? [])
+        if (others.Length > OthersMax)
         {
-            if (failure.Kind is VmallocFailureKind.BadFree or VmallocFailureKind.Overlap)
-            {
-                _statements.Add(new DoctorStatement(failure.Kind == VmallocFailureKind.BadFree
-                    ? $"\"{failure.Text}\": something freed an address that is no area, a bug of the caller it names."
-                    : $"\"{failure.Text}\": a freed range overlaps a free one. The kernel's own books are wrong.", Sureness.Printed, _logName, failure.Line));
-            }
+            _statements.Add(new DoctorStatement($"{Grouped(others.Length - OthersMax)} more requests failed before these; --json lists them.", Sureness.Printed, _logName));
+        }
+
+        if (_dmesg?.FailuresLeftOut is > 0 and long leftOut)
+        {
+            _statements.Add(new DoctorStatement($"The log is long: its first {Grouped(leftOut)} messages of failures are not counted here.", Sureness.Printed, _logName));
+        }
+
+        VmallocFailure[] frees = [.. (_dmesg?.Failures ?? []).Where(failure => failure.Kind is VmallocFailureKind.BadFree or VmallocFailureKind.Overlap)];
+        foreach (VmallocFailure failure in frees.Take(OthersMax))
+        {
+            _statements.Add(new DoctorStatement(failure.Kind == VmallocFailureKind.BadFree
+                ? $"\"{failure.Text}\": something freed an address that is no area, a bug of the caller it names."
+                : $"\"{failure.Text}\": a freed range overlaps a free one. The kernel's own books are wrong.", Sureness.Printed, _logName, failure.Line));
+        }
+
+        if (frees.Length > OthersMax)
+        {
+            _statements.Add(new DoctorStatement($"{Grouped(frees.Length - OthersMax)} more such messages follow.", Sureness.Printed, _logName));
         }
 
         foreach (LogEvent found in (_log?.Events ?? []).Take(20))
