@@ -110,6 +110,49 @@ public sealed class DoctorListTests : IDisposable
         Assert.Contains(report.Statements, statement => statement.Text.Contains("first 10,000 messages of failures", StringComparison.Ordinal));
     }
 
+    /// <summary>Goal: a hashed list still tells that a window is full. Method: sizes that leave less than was asked for.</summary>
+    [Fact]
+    public void The_sizes_of_a_hashed_list_bound_what_is_free()
+    {
+        Write("dmesg", BootLog.I386("vmap allocation for size 65536 failed: use vmalloc=<size> to increase size"));
+        Write("vmallocinfo", """
+            0x1234abcd-0x88776655 119996416 owner+0x1/0x2 pages=9 vmalloc
+            0x99887766-0x00ab5544 3694592 other+0x1/0x2 pages=9 vmalloc
+
+            """);
+        DoctorReport report = Examine();
+        Assert.Equal(DoctorVerdict.Exhausted, report.Verdict);
+        Assert.Contains("at most 40,960 of 123,731,968 bytes free, and 65,536 were asked for (guard page included): short by at least 24,576", report.Summary, StringComparison.Ordinal);
+        Assert.Null(report.ShortByBytes);
+    }
+
+    /// <summary>Goal: no verdict and no proof from a window that is only guessed. Method: meminfo contradicts every bound there is.</summary>
+    [Fact]
+    public void A_guessed_window_is_neither_full_nor_proved()
+    {
+        Write("dmesg", "[    1.000000] vmap allocation for size 65536 failed: use vmalloc=<size> to increase size\n[    1.000001]  sysenter_past_esp+0x1/0x2\n");
+        Write("version", "Linux version 5.10.0-32-686 (x@y) #1\n");
+        Write("iomem", "00000000-0009fbff : System RAM\n00100000-3ffdffff : System RAM\n");
+        Write("meminfo", "MemTotal:        1000000 kB\nVmallocTotal:     524288 kB\n");
+        Write("vmallocinfo", "0xf7ffe000-0xf8800000 8396800 owner+0x1/0x2 pages=9 vmalloc\n0xf8804000-0xf8900000 1032192 owner+0x1/0x2 pages=9 vmalloc\n");
+        DoctorReport report = Examine();
+        Assert.Equal((DoctorVerdict.NoRoom, Sureness.Guessed), (report.Verdict, report.Window!.Sureness));
+        Assert.Null(report.ShortByBytes);
+        Assert.True(report.Cure is not { IsProved: true });
+        Assert.DoesNotContain("is full", report.Summary, StringComparison.Ordinal);
+    }
+
+    /// <summary>Goal: a list of another machine is no evidence. Method: addresses of 64 bits beside a log of a 32-bit kernel.</summary>
+    [Fact]
+    public void A_list_with_addresses_of_another_width_is_left_out()
+    {
+        Write("dmesg", BootLog.I386("vmap allocation for size 65536 failed: use vmalloc=<size> to increase size"));
+        Write("vmallocinfo", "0xffffc90000000000-0xffffc90000003000   12288 owner+0x1/0x2 pages=2 vmalloc\n");
+        DoctorReport report = Examine();
+        Assert.Null(report.LargestHoleBytes);
+        Assert.Contains(report.Statements, statement => statement.Text.Contains("of another machine, and left out", StringComparison.Ordinal));
+    }
+
     /// <summary>Goal: free bytes and holes are of one moment. Method: a freed area between two live ones, so that the purge opens a hole.</summary>
     [Fact]
     public void Holes_that_a_purge_opens_are_counted_with_their_bytes()

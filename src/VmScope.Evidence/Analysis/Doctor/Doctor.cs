@@ -174,8 +174,16 @@ public sealed class Doctor
                 : facts;
         }
 
-        return _bundle.ReadIfSound("vmallocinfo", (stream, file) =>
+        ListExplanation? list = _bundle.ReadIfSound("vmallocinfo", (stream, file) =>
             ListExplanation.Read(stream, file, facts, new ExplainOptions { KeepAllGaps = true }, _bundle.Name));
+        bool isWide = list?.Totals.AddressDigits > 8;
+        if (list is null || list.Live.Areas == 0 || Architectures.Parse(_architecture) == Architecture.Unknown || isWide == Is64Bit)
+        {
+            return list;
+        }
+
+        _statements.Add(new DoctorStatement($"The list has addresses of {(isWide ? 64 : 32)} bits and {_architecture} has {(isWide ? 32 : 64)}: it is of another machine, and left out.", Sureness.Printed, list.File));
+        return null;
     }
 
     private DoctorReport Base(DoctorVerdict verdict, DoctorSeverity severity, string summary) => new()
@@ -229,7 +237,7 @@ public sealed class Doctor
             AddListStatements(_list?.Vmalloc);
             DoctorReport calm = worst is null
                 ? Base(DoctorVerdict.Harmless, DoctorSeverity.Harmless, $"Harmless: {harmless}")
-                : Base(VerdictOf(worst), DoctorSeverity.Serious, $"The message is harmless ({harmless}), but: {FirstSentence(worst.Text)}");
+                : Base(VerdictOf(worst), DoctorSeverity.Serious, $"The message is harmless ({harmless.TrimEnd('.')}), but: {FirstSentence(worst.Text)}");
             return WithNumbers(calm with { Request = main }, _list?.Vmalloc, null);
         }
 
@@ -256,7 +264,8 @@ public sealed class Doctor
         (DoctorVerdict verdict, string why) = Judge(main, window, account, answer);
         StateRequest(main);
         StateWindow(window, account, answer);
-        bool isThenAndNow = answer is { Fits: true };
+        // Nothing can be proved of a window whose bounds nobody knows, nor of a list with room.
+        bool isThenAndNow = answer is { Fits: true } || account?.Window.Sureness == Sureness.Guessed;
         VmallocCure? cure = FindCure(main, fit, isThenAndNow && pci is null ? null : account, pci is null ? 1 : PciBuses);
         StateCure(main, cure, answer);
         StateSplit(main, fit, isThenAndNow && pci is null ? null : account, pci is null ? 1 : PciBuses, cure);
@@ -476,6 +485,11 @@ public sealed class Doctor
             return (DoctorVerdict.LargerThanWindow, $"has {Grouped(whole)} bytes in all, and {Grouped(searched)} were asked for{guard}: {Grouped(searched - whole)} more than the whole window");
         }
 
+        if (account is null && MostFree(main) is { } most && most < searched)
+        {
+            return (DoctorVerdict.Exhausted, $"is full: the sizes in its list leave at most {Grouped(most)} of {Grouped(WindowBytes(main, window) ?? 0)} bytes free, and {Grouped(searched)} were asked for{guard}: short by at least {Grouped(searched - most)}");
+        }
+
         if (account is null || answer is null)
         {
             string size = WindowBytes(main, window) is { } bytes ? $" of {Grouped(bytes)} bytes" : "";
@@ -486,6 +500,11 @@ public sealed class Doctor
         if (answer.Fits)
         {
             return (DoctorVerdict.NoRoom, $"had no hole of {Grouped(searched)} bytes{chunk} when the request failed; in the list, taken at another moment, the largest has {Grouped(answer.LargestHoleBytes)}");
+        }
+
+        if (account.Window.Sureness == Sureness.Guessed)
+        {
+            return (DoctorVerdict.NoRoom, $"had no hole of {Grouped(searched)} bytes{guard}{chunk}; between the areas of the list the largest has {Grouped(answer.LargestHoleBytes)}, and where the window begins and ends is not known");
         }
 
         ulong free = Free(account);
@@ -528,6 +547,15 @@ public sealed class Doctor
 
         return holes + (cursor < account.Window.Bytes ? 1 : 0);
     }
+
+    /// <summary>
+    /// The most that can be free in a window whose list has sizes but no addresses: on i386 every row lies in the vmalloc
+    /// window. Null where that is not so, or the window's size is not known.
+    /// </summary>
+    private ulong? MostFree(FailedRequest main) =>
+        _list is { Addresses: not AddressState.Real } && _architecture == "i386" && WindowBytes(main, WindowBounds(main)) is { } whole
+            ? whole - Math.Min(whole, _list.Live.Bytes)
+            : null;
 
     private static ulong Free(WindowAccount account) => account.FreeBytes + account.BytesByGapKind[(int)GapKind.Unpurged];
 
@@ -685,7 +713,7 @@ public sealed class Doctor
             ? $"vmalloc={cure.Value} is the smallest value in whole MiB that takes the request{margin} (to the page: {Grouped(cure.ExactBytes / 1024)}K). Proof: in the layout predicted for it, all areas of the list and the request were placed by the rule of this kernel, and again with every hole of now kept."
             : main.SearchedBytes > cure.Before?.Vmalloc.SizeBytes
                 ? $"vmalloc={cure.Value} is the least in whole MiB that can hold the request at all{margin}; what else lies in the window adds to it, and /proc/vmallocinfo would say how much."
-                : $"vmalloc={cure.Value} is enough whatever lies in the window now: it adds as much as was asked for{margin}. A smaller value may do; /proc/vmallocinfo would make this exact.", cure.IsProved ? Sureness.Derived : Sureness.Assumed));
+                : $"vmalloc={cure.Value} is enough whatever lies in the window now: it adds as much as was asked for{margin}. A smaller value may do; /proc/vmallocinfo{(_list is { Addresses: not AddressState.Real } ? " with real addresses (read after kernel.kptr_restrict=1 was set)" : _list is null ? "" : " of that moment, with the window's bounds,")} would make this exact.", cure.IsProved ? Sureness.Derived : Sureness.Assumed));
         ulong? lowFree = _bundle.Meminfo?.Value("LowFree") ?? (_bundle.Meminfo is { } meminfo && meminfo.HighTotalKiB is null ? meminfo.MemFreeKiB : null);
         _statements.AddRange(Advice.Costs(cure, lowFree));
         if (answer is not null && cure.MarginBytes == 0)
@@ -800,7 +828,7 @@ public sealed class Doctor
         FreeBytes = Free(account),
         Holes = HolesAfterPurge(account),
         LargestHoleBytes = answer?.LargestHoleBytes ?? Math.Max(account.LargestHole.Bytes, account.LargestHoleAfterPurge.Bytes),
-        ShortByBytes = answer?.ShortByBytes,
+        ShortByBytes = account.Window.Sureness == Sureness.Guessed ? null : answer?.ShortByBytes,
     };
 
     private static string Quoted(FailedRequest request) => $"\"{request.Text}\"";
