@@ -134,11 +134,9 @@ internal static class I386FixmapTimeline
             [.. Era34(F00F, Cyclone), VrtcMrst], BootMapPlacement.InsideOnePageTable, 256, [WpTest, Tboot]),
         Row(new(3, 0), "arch/x86/include/asm/fixmap.h, 3.0 and 3.4",
             [.. Era34(F00F, Cyclone), VrtcMrst], BootMapPlacement.InsideOnePageTable, 256, [WpTest, Tboot]),
-        Row(new(3, 5), "UNVERIFIED: F00F_IDT and CYCLONE_TIMER gave way to RO_IDT between 3.4 and 3.10",
-            [.. Era310(), VrtcMrst], BootMapPlacement.InsideOnePageTable, 256, [WpTest, Tboot]),
         Row(new(3, 8), "UNVERIFIED: PVCLOCK_FIXMAP came between 3.4 and 3.10",
-            [.. Era38(), VrtcMrst], BootMapPlacement.InsideOnePageTable, 256, [WpTest, Tboot]),
-        Row(new(3, 10), "arch/x86/include/asm/fixmap.h, 3.10",
+            [Hole, Vdso, PvClock, .. Era34(F00F, Cyclone).Skip(2), VrtcMrst], BootMapPlacement.InsideOnePageTable, 256, [WpTest, Tboot]),
+        Row(new(3, 10), "arch/x86/include/asm/fixmap.h, 3.10; F00F_IDT and CYCLONE_TIMER gave way to RO_IDT in April 2013 (commit 4eefbe792bae)",
             [.. Era38(), VrtcMid], BootMapPlacement.InsideOnePageTable, 256, [WpTest, Tboot]),
         Row(new(3, 14), "UNVERIFIED: 3.14 before 3.14.40 taken as 3.10",
             [.. Era38(), VrtcMid], BootMapPlacement.InsideOnePageTable, 256, [WpTest, Tboot]),
@@ -192,9 +190,6 @@ internal static class I386FixmapTimeline
     [
         Hole, Vdso, Dbgp, Earlycon, Ohci, Apic, IoApic, .. VisWs, f00F, cyclone, KmapAlways, Mcfg, Paravirt, TextPoke1, TextPoke0,
     ];
-
-    private static ImmutableArray<FixmapSlot> Era310() =>
-        [Hole, Vdso, Dbgp, Earlycon, Ohci, Apic, IoApic, .. VisWs, RoIdt, KmapAlways, Mcfg, Paravirt, TextPoke1, TextPoke0];
 
     private static ImmutableArray<FixmapSlot> Era38() =>
         [Hole, Vdso, PvClock, Dbgp, Earlycon, Ohci, Apic, IoApic, .. VisWs, RoIdt, KmapAlways, Mcfg, Paravirt, TextPoke1, TextPoke0];
