@@ -63,7 +63,9 @@ internal static class ReplayCommandRun
             throw new UsageException("--json and --csv are different outputs: give one of them");
         }
 
-        using FileStream? record = settings.Record is { } path ? CreateFile(path) : null;
+        using RecordFile? record = settings.Record is { } path
+            ? new RecordFile(path, settings.Trace, settings.Evidence, settings.Snapshot, settings.FreeTree, settings.After)
+            : null;
         if (settings.Workload is { } workload)
         {
             return RunWorkload(workload, settings, record, terminal);
@@ -90,7 +92,8 @@ internal static class ReplayCommandRun
         int exitCode = settings.Change.IsAny || settings.Csv
             ? RunWhatIf(input, files, settings, terminal)
             : RunReplay(input, files, settings, terminal);
-        foreach (Diagnostic damage in files.Damage)
+        // Elsewhere it is among the notes of the result, which people read here.
+        foreach (Diagnostic damage in settings.Json ? files.Damage : [])
         {
             EvidenceArgument.Tell(damage, terminal);
         }
@@ -175,7 +178,7 @@ internal static class ReplayCommandRun
         }
         else if (settings.Csv)
         {
-            ReplayText.WriteCsv(result, terminal.Out);
+            ReplayText.WriteCsv(result, terminal);
         }
         else
         {
@@ -215,18 +218,6 @@ internal static class ReplayCommandRun
         if (work.IsCompleted)
         {
             work.GetAwaiter().GetResult();
-        }
-    }
-
-    private static FileStream CreateFile(string path)
-    {
-        try
-        {
-            return new FileStream(path, FileMode.Create, FileAccess.Write);
-        }
-        catch (DirectoryNotFoundException error)
-        {
-            throw new EvidenceException($"{path}: {error.Message}", error);
         }
     }
 

@@ -10,8 +10,11 @@ namespace VmScope.Replay;
 /// <param name="Lazy">Waiting rows in the order they were printed.</param>
 /// <param name="ChunkBytes">The size of the areas of per-CPU chunks; 0 without one.</param>
 /// <param name="ChunkStarts">Where they start.</param>
+/// <param name="OddLines">Lines that could not be understood.</param>
+/// <param name="FirstOddLine">The first of them.</param>
 internal sealed record Listing(
-    string File, IReadOnlyList<Listing.ListedArea> Busy, IReadOnlyList<FreeBlock> Lazy, ulong ChunkBytes, IReadOnlyList<ulong> ChunkStarts)
+    string File, IReadOnlyList<Listing.ListedArea> Busy, IReadOnlyList<FreeBlock> Lazy, ulong ChunkBytes, IReadOnlyList<ulong> ChunkStarts,
+    long OddLines, long FirstOddLine)
 {
     /// <summary>The owner of per-CPU chunks.</summary>
     internal const string ChunkOwner = "pcpu_get_vm_areas";
@@ -50,11 +53,24 @@ internal sealed record Listing(
         return [.. groups];
     }
 
+    private static long FirstOdd(DiagnosticList diagnostics)
+    {
+        long first = diagnostics.Items.IsEmpty ? long.MaxValue : diagnostics.Items.Min(static item => item.Line);
+        return Math.Min(first, diagnostics.OtherText?.FirstLine ?? long.MaxValue);
+    }
+
     /// <summary>Reads a vmallocinfo.</summary>
     /// <exception cref="EvidenceException">No rows, or the addresses are hidden.</exception>
     internal static Listing Read(Stream stream, string file)
     {
-        VmallocReport report = VmallocInfoReader.ReadReport(stream, file, new DiagnosticList());
+        DiagnosticList diagnostics = new();
+        VmallocReport report = VmallocInfoReader.ReadReport(stream, file, diagnostics);
+        bool anyReal = false;
+        foreach (ref readonly VmallocRow row in report.Rows)
+        {
+            anyReal |= row.AddressesMatchSize;
+        }
+
         List<ListedArea> busy = [];
         List<FreeBlock> lazy = [];
         List<ulong> chunks = [];
@@ -63,8 +79,9 @@ internal sealed record Listing(
         {
             if (!row.AddressesMatchSize)
             {
-                throw new EvidenceException(
-                    $"{file}: line {row.Line}: the addresses are hidden; read the list as root with kernel.kptr_restrict=1");
+                throw new EvidenceException(anyReal
+                    ? $"{file}: line {row.Line}: the area from 0x{row.Start:x} to 0x{row.End:x} does not have the {row.SizeBytes} bytes the line says; the line is damaged or cut"
+                    : $"{file}: line {row.Line}: the addresses are hidden; read the list as root with kernel.kptr_restrict=1");
             }
 
             if (row.Has(AreaFlags.Unpurged))
@@ -88,6 +105,7 @@ internal sealed record Listing(
         }
 
         busy.Sort(static (left, right) => left.Start.CompareTo(right.Start));
-        return new Listing(file, busy, lazy, chunkBytes, chunks);
+        return new Listing(
+            file, busy, lazy, chunkBytes, chunks, diagnostics.Count + (diagnostics.OtherText?.Lines ?? 0), FirstOdd(diagnostics));
     }
 }

@@ -33,6 +33,11 @@ internal sealed class OperationFileReader : OperationSource
                 $$"""{{name}}: line 1: no file of operations; it begins with {"vmscope":"operations","version":1,…} (docs/operations.md)""");
         }
 
+        if (header.Unusable is { } unusable)
+        {
+            throw new EvidenceException($"{name}: line 1: {unusable}");
+        }
+
         _hasAddresses = header.HasAddresses;
         _machine = new SourceMachine(
             header.Kernel is { } kernel && Kernels.KernelVersion.TryParse(kernel, out Kernels.KernelVersion version) ? version : null,
@@ -66,7 +71,7 @@ internal sealed class OperationFileReader : OperationSource
                 continue;
             }
 
-            if (TryOperation(line, ref operation))
+            if (TryOperation(line, _lines, ref operation))
             {
                 _events += operation.Kind is OperationKind.Marker or OperationKind.Lost ? 0 : 1;
                 _lost += operation.Kind == OperationKind.Lost ? operation.Count : 0;
@@ -83,7 +88,7 @@ internal sealed class OperationFileReader : OperationSource
         return false;
     }
 
-    private static bool TryOperation(ReadOnlySpan<byte> line, ref ReplayOperation operation)
+    private static bool TryOperation(ReadOnlySpan<byte> line, long lineNumber, ref ReplayOperation operation)
     {
         operation = default;
         OperationKind? kind = null;
@@ -115,7 +120,8 @@ internal sealed class OperationFileReader : OperationSource
                 }
                 else if (json.TokenType is JsonTokenType.String or JsonTokenType.Number)
                 {
-                    if (!TryNumber(ref json, out long value))
+                    bool isNegative = json.TokenType == JsonTokenType.Number && json.ValueSpan[0] == (byte)'-';
+                    if (!TryNumber(ref json, out long value) || (isNegative && !name.ValueTextEquals("task"u8)))
                     {
                         return false;
                     }
@@ -139,6 +145,7 @@ internal sealed class OperationFileReader : OperationSource
         }
 
         operation.Kind = kind.Value;
+        operation.Line = operation.Line == 0 ? lineNumber : operation.Line;
         operation.SizeBytes = size;
         if (kind is OperationKind.Place or OperationKind.Appear or OperationKind.Chunk or OperationKind.Free
             && !operation.Failed && size != 0)
@@ -263,6 +270,9 @@ internal sealed class OperationFileReader : OperationSource
         internal ulong WindowStart;
         internal ulong WindowEnd;
         internal bool HasAddresses = true;
+
+        /// <summary>Why the machine it describes cannot be modelled; null when it can.</summary>
+        internal string? Unusable;
     }
 
     /// <summary>The members of a line's object, one after the other.</summary>
@@ -329,7 +339,17 @@ internal sealed class OperationFileReader : OperationSource
                 else if (json.TokenType is JsonTokenType.Number or JsonTokenType.String && TryNumber(ref json, out long value))
                 {
                     ulong bits = unchecked((ulong)value);
-                    isKnown |= name.ValueTextEquals("version"u8) && value == OperationFile.Version;
+                    if (name.ValueTextEquals("version"u8))
+                    {
+                        isKnown = true;
+                        header.Unusable ??= value == OperationFile.Version ? null
+                            : $"version {value} of the format is not known; this vmscope reads version {OperationFile.Version}";
+                    }
+                    else if (name.ValueTextEquals("pageBytes"u8) && value is not (0 or 4096 or 8192 or 16384 or 65536))
+                    {
+                        header.Unusable ??= $"pageBytes is {value}, which is none of 4096, 8192, 16384 and 65536";
+                    }
+
                     header.Cpus = name.ValueTextEquals("onlineCpus"u8) ? (int)Math.Clamp(value, 0, 8192) : header.Cpus;
                     header.PossibleCpus = name.ValueTextEquals("possibleCpus"u8) ? (int)Math.Clamp(value, 0, 8192) : header.PossibleCpus;
                     header.PageBytes = name.ValueTextEquals("pageBytes"u8) && value is 4096 or 8192 or 16384 or 65536 ? bits : header.PageBytes;
@@ -341,6 +361,11 @@ internal sealed class OperationFileReader : OperationSource
         catch (Exception error) when (error is JsonException or InvalidOperationException)
         {
             return false;
+        }
+
+        if ((header.WindowStart | header.WindowEnd) != 0 && header.WindowStart >= header.WindowEnd)
+        {
+            header.Unusable ??= $"rangeStart 0x{header.WindowStart:x} is not below rangeEnd 0x{header.WindowEnd:x}";
         }
 
         return isOurs && isKnown;

@@ -52,6 +52,11 @@ internal sealed record RecordedMachine(string KernelText, KernelVersion Version,
         SourceMachine machine = new(
             Version, Setup.OnlineCpus, Setup.PossibleCpus, Setup.PageBytes, Setup.WindowStart, Setup.WindowEnd);
         OperationFileWriter writer = new(stream, machine, Setup.Is64Bit, source.HasAddresses);
+        if (source.OverwrittenEvents > 0)
+        {
+            writer.Write(new ReplayOperation { Kind = OperationKind.Lost, Line = 1, Count = source.OverwrittenEvents });
+        }
+
         foreach (ReplayOperation operation in first)
         {
             writer.Write(operation);

@@ -69,6 +69,12 @@ internal sealed class ReplayEngine
     /// <summary>Operations left out because no kernel does them.</summary>
     internal long OddOperations { get; private set; }
 
+    /// <summary>The line of the first of them.</summary>
+    internal long FirstOddLine { get; private set; }
+
+    /// <summary>Addresses the kernel gave out although the model has something there that cannot be moved.</summary>
+    internal long Evictions { get; private set; }
+
     internal ReplayDifference? First { get; private set; }
 
     /// <summary>The busy areas when the last listing was about to be read; null without a marker.</summary>
@@ -100,7 +106,7 @@ internal sealed class ReplayEngine
         {
             if (operation.IsOdd)
             {
-                OddOperations++;
+                FirstOddLine = OddOperations++ == 0 ? operation.Line : FirstOddLine;
                 _window.Pass();
                 return true;
             }
@@ -204,7 +210,10 @@ internal sealed class ReplayEngine
         }
 
         Allocations++;
-        bool unknowable = shapeDecides || _isLost || _lazyUnknown || _start.Kind == ReplayStart.Unknown;
+        // A remembered place that nobody knows decides between free places only.
+        bool rememberedDecides = _start.Kind == ReplayStart.Listing && Space.RemembersPlace
+            && (operation.Failed || IsFree(operation.Start, operation.End));
+        bool unknowable = shapeDecides || rememberedDecides || _isLost || _lazyUnknown || _start.Kind == ReplayStart.Unknown;
         Unknowable += unknowable ? 1 : 0;
         Unexplained += unknowable ? 0 : 1;
         First ??= Describe(operation, finds ? address : null, unknowable);
@@ -246,6 +255,7 @@ internal sealed class ReplayEngine
         AreaRequest request = operation.Request with { SizeBytes = operation.End - operation.Start };
         if (!Space.TryAdopt(request, operation.Start))
         {
+            Evictions++;
             Space.Evict(operation.Start, operation.End);
             _ = Space.TryAdopt(request, operation.Start);
             _state.Forget();
@@ -480,17 +490,27 @@ internal sealed class ReplayEngine
 
     private string ModelReason(in AreaRequest request, ulong? model)
     {
+        bool byShape = Space.DependsOnShape(request);
         if (model is not { } address)
         {
-            return "no hole of the window is long enough";
+            return byShape
+                ? "the walk of the free tree for size + align - 1 ends at no place inside the window"
+                : "the search ends at no place inside the window";
         }
 
-        string how = Space.StateOf(address) == AreaState.Pooled
-            ? "the front of the processor's pool of this size"
-            : Space.DependsOnShape(request)
-                ? "where the walk of the free tree for size + align - 1 ends"
-                : "the lowest hole that fits";
-        return how + (_start.ShapeKnown || !Space.DependsOnShape(request) ? "" : "; the tree's shape at the start is not known");
+        if (Space.StateOf(address) == AreaState.Pooled)
+        {
+            return "the front of the processor's pool of this size";
+        }
+
+        if (Space.RemembersPlace)
+        {
+            return "the first hole that fits, from the remembered area on or, where that is dropped, from the start"
+                + (_start.ShapeKnown ? "" : "; the area remembered at the start is not known");
+        }
+
+        string how = byShape ? "where the walk of the free tree for size + align - 1 ends" : "the lowest hole that fits";
+        return how + (_start.ShapeKnown || !byShape ? "" : "; the tree's shape at the start is not known");
     }
 
     private string KernelReason(in ReplayOperation operation)

@@ -72,6 +72,7 @@ public sealed class ReplayFiles : IDisposable
             {
                 Trace = trace,
                 HoldsOperations = _holdsOperations,
+                Damage = () => [.. _diagnostics.Damage.Select(met => $"{met.File}: {met.Reason}")],
                 Machine = about?.Inputs,
                 PercpuUnitBytes = about?.Dmesg?.Percpu?.UnitBytes ?? 0,
                 NumaNodes = Math.Max(1, about?.Inputs.BootLog?.NumaRanges.Select(range => range.Node).Distinct().Count() ?? 1),
@@ -111,7 +112,7 @@ public sealed class ReplayFiles : IDisposable
         }
         catch (InvalidDataException error)
         {
-            throw new EvidenceException($"{name}: damaged: {error.Message}", error);
+            throw new EvidenceException($"{name}: the compressed data is damaged", error);
         }
 
         if (TarArchive.IsHeader(sample.AsSpan(0, length)))

@@ -125,6 +125,16 @@ internal struct ReplayOperation
         }
     }
 
+    /// <summary>The same for operations that name areas instead of placing them: whole pages, powers of two, a range that has a size.</summary>
+    internal readonly bool IsPossibleRequest(ulong pageBytes, ulong lastAddress) => Kind switch
+    {
+        OperationKind.Place => IsArea(0, SizeBytes, pageBytes, lastAddress)
+            && BitOperations.IsPow2(AlignBytes)
+            && WindowStart < WindowEnd && WindowEnd <= lastAddress,
+        OperationKind.Chunk or OperationKind.Appear => IsArea(0, SizeBytes, pageBytes, lastAddress),
+        _ => true,
+    };
+
     private static bool IsArea(ulong start, ulong sizeBytes, ulong pageBytes, ulong lastAddress) =>
         sizeBytes > 0 && ((start | sizeBytes) & (pageBytes - 1)) == 0 && start <= lastAddress && sizeBytes <= lastAddress - start;
 }

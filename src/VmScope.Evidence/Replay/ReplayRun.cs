@@ -44,6 +44,9 @@ public sealed record ReplayInput
     /// <summary>NUMA nodes of the machine, each of which has a group of its own in every per-CPU chunk; 1 where nothing tells.</summary>
     public int NumaNodes { get; init; } = 1;
 
+    /// <summary>Tells, when everything has been read, which files were damaged; a sentence each.</summary>
+    public Func<ImmutableArray<string>>? Damage { get; init; }
+
     /// <summary>Processors possible on the machine that recorded it, where the machine does not tell.</summary>
     public int? PossibleCpus { get; init; }
 }
@@ -73,6 +76,8 @@ public sealed class ReplayRun : IDisposable
     private readonly OperationWindow? _window;
     private readonly ReplayEngine? _engine;
     private readonly bool _hasMarkers;
+    private readonly ImmutableArray<string> _inputNotes;
+    private readonly Func<ImmutableArray<string>>? _damage;
     private bool _isComplete;
 
     /// <summary>Opens the trace, reads its beginning and finds the state it starts from.</summary>
@@ -82,6 +87,12 @@ public sealed class ReplayRun : IDisposable
     public ReplayRun(ReplayInput input)
     {
         _reader = OperationSources.Open(input);
+        if (!_reader.HasAddresses)
+        {
+            throw new EvidenceException(
+                $"{input.Trace.Name}: generated requests, without a kernel's addresses to compare with; --kernel VERSION says on which kernel to run them");
+        }
+
         List<ReplayOperation> first = ReadAhead(_reader, input.Before is not null);
         _hasMarkers = first.Exists(operation => operation.Kind == OperationKind.Marker);
         RecordedMachine machine = RecordedMachine.Find(input, _reader, first);
@@ -93,8 +104,10 @@ public sealed class ReplayRun : IDisposable
 
         Listing? before = input.Before is { } file ? Listing.Read(file.Content, file.Name) : null;
         _after = input.After is { } last ? Listing.Read(last.Content, last.Name) : null;
+        _inputNotes = InputNotes(input, before, _after);
         _start = FindStart(input, machine, first, before, _after, _reader);
-        string? whyNot = WhyNot(_start, machine);
+        _damage = input.Damage;
+        string? whyNot = WhyNot(_start, machine, _reader);
         _frame = new ReplayResult
         {
             Trace = input.Trace.Name,
@@ -116,7 +129,7 @@ public sealed class ReplayRun : IDisposable
 
     /// <summary>What is known so far.</summary>
     public ReplayResult Result => _engine is null || _window is null
-        ? _frame with { Events = _reader.Events }
+        ? _frame with { Events = _reader.Events, Notes = [.. _inputNotes, .. _damage?.Invoke() ?? []] }
         : Summarize(_engine, _window);
 
     /// <summary>Replays a trace to its end.</summary>
@@ -170,8 +183,9 @@ public sealed class ReplayRun : IDisposable
         if (!first.Exists(operation => operation.Kind is OperationKind.Place or OperationKind.Free or OperationKind.Appear))
         {
             string sample = reader.OddLineSamples.Count > 0 ? $"; {reader.OddLineSamples[0]}" : "";
-            throw new EvidenceException(
-                $"{reader.Name}: no event of the vmalloc allocator in {reader.Lines} lines{sample}");
+            throw new EvidenceException(reader.Events > 0
+                ? $"{reader.Name}: no allocation and no free among its {reader.Events} events; record alloc_vmap_area and free_vmap_area_noflush too"
+                : $"{reader.Name}: no event of the vmalloc allocator in {reader.Lines} lines{sample}");
         }
 
         return first;
@@ -231,7 +245,28 @@ public sealed class ReplayRun : IDisposable
         StartState WithChunks(StartState found) => found with { ChunkBytes = Math.Max(found.ChunkBytes, chunkBytes) };
     }
 
-    private static string? WhyNot(StartState start, RecordedMachine machine)
+    /// <summary>What is to be said of the files themselves.</summary>
+    internal static ImmutableArray<string> InputNotes(ReplayInput input, Listing? before, Listing? after)
+    {
+        List<string> notes = [];
+        if (input.RecordedOn is { } told && input.Machine?.Kernel is { } found
+            && (told.Major, told.Minor) != (found.Version.Major, found.Version.Minor))
+        {
+            notes.Add($"the evidence is of a machine with kernel {found.Release}; --recorded-on {told} is taken");
+        }
+
+        foreach (Listing? listing in (Listing?[])[before, after])
+        {
+            if (listing is { OddLines: > 0 })
+            {
+                notes.Add($"{listing.File}: {listing.OddLines} lines could not be understood; the first is line {listing.FirstOddLine}");
+            }
+        }
+
+        return [.. notes];
+    }
+
+    private static string? WhyNot(StartState start, RecordedMachine machine, OperationSource reader)
     {
         if (start.Kind == ReplayStart.Boot)
         {
@@ -243,6 +278,12 @@ public sealed class ReplayRun : IDisposable
             return $"the trace starts after boot on a kernel with {machine.Setup.Nodes} pools of ready areas (6.9 and later, "
                 + "more than one possible processor); what lies in the pools appears in no listing, so most answers would "
                 + "be guesses. Record from boot: trace_event=vmalloc:* trace_buf_size=16M trace_clock=global";
+        }
+
+        if (start.Kind == ReplayStart.Unknown && reader.OverwrittenEvents > 0)
+        {
+            return $"{reader.OverwrittenEvents} events before its first one were overwritten, and nothing tells which areas existed then; "
+                + "give the listing taken at its start with --snapshot, or record again with a larger trace_buf_size";
         }
 
         return start.Kind == ReplayStart.Unknown
@@ -286,9 +327,14 @@ public sealed class ReplayRun : IDisposable
             Interrupted = !_isComplete,
             First = engine.First,
             Final = final,
-            Notes = Notes(engine, window, _reader, _start, _after is not null && _isComplete && !reachesListing),
+            Notes = [.. _inputNotes, .. Notes(engine, window, _reader, _start, _after is not null && _isComplete && !reachesListing), .. _damage?.Invoke() ?? []],
         };
     }
+
+    /// <summary>Says how many lines could not be understood, and quotes the first.</summary>
+    internal static string OddLinesNote(OperationSource reader) =>
+        $"{reader.OddLines} lines could not be understood and were left out"
+        + (reader.OddLineSamples.Count > 0 ? $"; {reader.OddLineSamples[0]}" : "");
 
     private static ImmutableArray<string> Notes(
         ReplayEngine engine, OperationWindow window, OperationSource reader, StartState start, bool endsEarly)
@@ -302,23 +348,31 @@ public sealed class ReplayRun : IDisposable
             }
         }
 
-        Note(start.Kind == ReplayStart.Listing,
+        Note(start.Kind == ReplayStart.Listing && start.Space.SomeDependOnShape,
             "a listing does not tell the shape of the free tree: requests whose place depends on it cannot be known");
+        Note(start.Kind == ReplayStart.Listing && start.Space.RemembersPlace,
+            "a listing does not tell behind which area this kernel goes on searching (2.6.39 to 5.1): until that is known, places cannot be");
         Note(endsEarly, "the trace ends before the listing at the end was read, so the two are not compared");
         Note(start.LazyUnknownUntilPurge,
             "areas freed before the trace began and purged inside it are not known: until the first purge they may lie in holes of the model");
         Note(reader.LostEvents > 0, $"{reader.LostEvents} events were lost on the way: what follows cannot be known for certain");
         Note(reader.OverwrittenEvents > 0,
             $"{reader.OverwrittenEvents} events were overwritten before the first one kept; a larger trace_buf_size keeps them");
-        Note(reader.OddLines > 0,
-            $"{reader.OddLines} lines are no trace lines; {(reader.OddLineSamples.Count > 0 ? reader.OddLineSamples[0] : "")}");
+        Note(reader.OddLines > 0, OddLinesNote(reader));
         Note(engine.Purges == 0 && engine.Frees > 0,
             "no purge in the trace: record purge_vmap_area_lazy too, or freed areas never come back");
+        Note(engine.Frees == 0 && engine.Evictions > 0,
+            "no free in the trace: record free_vmap_area_noflush too, or areas never go away");
+        Note(engine.Evictions > 0,
+            $"{engine.Evictions} addresses the kernel gave out were taken in the model"
+                + (start.Kind is ReplayStart.Listing or ReplayStart.FreeTree
+                    ? ": events are missing, or the listing is not the one of this trace"
+                    : ": events are missing"));
         Note(engine.UnknownFrees > 0, $"{engine.UnknownFrees} frees name areas whose allocation was not seen");
         Note(engine.ChunksUnplaced > 0,
             $"{engine.ChunksUnplaced} per-CPU chunks of unknown size; a listing with one of them tells it");
         Note(reader.ReturnsWithoutEntry > 0, $"{reader.ReturnsWithoutEntry} requests returned whose entry was not seen");
-        Note(engine.OddOperations > 0, $"{engine.OddOperations} events ask for what no kernel does (sizes, alignments or addresses out of range) and were left out");
+        Note(engine.OddOperations > 0, $"{engine.OddOperations} events ask for what no kernel does (sizes, alignments or addresses out of range) and were left out; the first is line {engine.FirstOddLine}");
         Note(window.TooLate > 0, $"{window.TooLate} lines are older than {OperationWindow.Capacity} lines before them; sort the trace by time");
         return [.. notes];
     }

@@ -75,9 +75,14 @@ internal sealed class StartStateFinder(VmallocSetup setup, IReadOnlyList<ReplayO
             }
 
             ReplayOperation operation = first[i];
-            if (operation.Kind == OperationKind.Free)
+            if (operation.Kind is OperationKind.Free or OperationKind.Lost)
             {
                 return false;
+            }
+
+            if (!operation.IsPossible(setup.PageBytes, setup.LastAddress))
+            {
+                continue;
             }
 
             if (operation.Kind == OperationKind.Place && operation.WindowStart == setup.WindowStart)

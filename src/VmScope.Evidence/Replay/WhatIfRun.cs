@@ -6,7 +6,11 @@ namespace VmScope.Replay;
 /// <summary>Another kernel or layout for recorded or generated requests.</summary>
 /// <param name="Target">The kernel the requests are put to.</param>
 /// <param name="Description">What is different, in a few words.</param>
-public sealed record WhatIf(VmallocSetup Target, string Description);
+public sealed record WhatIf(VmallocSetup Target, string Description)
+{
+    /// <summary>What a reader should know of the target, a sentence each.</summary>
+    public ImmutableArray<string> Notes { get; init; } = [];
+}
 
 /// <summary>A request that found no room.</summary>
 /// <param name="Line">The line of the trace, or the number of the step.</param>
@@ -21,6 +25,9 @@ public sealed record WhatIfResult
 {
     /// <summary>What was put to it.</summary>
     public required string Source { get; init; }
+
+    /// <summary>Whether the requests were generated: lines then are steps, and times stand for nothing.</summary>
+    public bool IsGenerated { get; init; }
 
     /// <summary>What is different, in a few words.</summary>
     public required string Description { get; init; }
@@ -100,6 +107,13 @@ public sealed class WhatIfRun : IDisposable
     private long _unknownFrees;
     private long _unplacedChunks;
     private long _overlaps;
+    private long _oddOperations;
+    private long _firstOddLine;
+    private int _askedAgain;
+    private ulong _waitingPages;
+    private readonly bool _startUnknown;
+    private readonly ImmutableArray<string> _inputNotes = [];
+    private readonly Func<ImmutableArray<string>>? _damage;
     private long _purges;
     private ulong _lastFreeCount;
     private ulong _lastFreeLimit;
@@ -131,11 +145,15 @@ public sealed class WhatIfRun : IDisposable
         Listing? before = input.Before is { } file ? Listing.Read(file.Content, file.Name) : null;
         Listing? after = input.After is { } last ? Listing.Read(last.Content, last.Name) : null;
         _chunkBytes = machine.ChunkBytes(input, before, after);
+        _inputNotes = ReplayRun.InputNotes(input, before, after);
+        _damage = input.Damage;
         StartStateFinder finder = new(_recorded, _first);
         if (before is not null && !finder.BeginsAtBoot(before))
         {
             _first = Prepare(finder.FromListing(before, null, null));
         }
+
+        _startUnknown = before is null && _source.HasAddresses && !(_source.OverwrittenEvents == 0 && finder.BeginsAtBoot(null));
     }
 
     /// <summary>Opens a generated workload.</summary>
@@ -164,6 +182,7 @@ public sealed class WhatIfRun : IDisposable
     public WhatIfResult Result => new()
     {
         Source = _source.Name,
+        IsGenerated = !_source.HasAddresses,
         Description = _what.Description,
         WindowStart = _what.Target.WindowStart,
         WindowEnd = _what.Target.WindowEnd,
@@ -229,6 +248,7 @@ public sealed class WhatIfRun : IDisposable
             }
 
             // On another layout the areas that were there before are asked for again, lowest first.
+            _askedAgain++;
             Place(new ReplayOperation
             {
                 Kind = OperationKind.Place,
@@ -246,8 +266,13 @@ public sealed class WhatIfRun : IDisposable
 
     private void Apply(in ReplayOperation operation)
     {
-        if (_source.HasAddresses && !operation.IsPossible(_recorded.PageBytes, _recorded.LastAddress))
+        bool isPossible = _source.HasAddresses
+            ? operation.IsPossible(_recorded.PageBytes, _recorded.LastAddress)
+            : operation.IsPossibleRequest(_recorded.PageBytes, _recorded.LastAddress);
+        if (!isPossible)
         {
+            _oddOperations++;
+            _firstOddLine = _oddOperations == 1 ? operation.Line : _firstOddLine;
             return;
         }
 
@@ -301,7 +326,7 @@ public sealed class WhatIfRun : IDisposable
         _requests++;
         AreaRequest request = Translate(operation);
         bool placed = _space.TryAllocate(request, out ulong address, out bool purged);
-        _purges += purged ? 1 : 0;
+        _purges += purged && FreesLazily ? 1 : 0;
         _checksum = unchecked((_checksum ^ (placed ? address : 1)) * 1099511628211);
         if (placed)
         {
@@ -324,9 +349,15 @@ public sealed class WhatIfRun : IDisposable
     private AreaRequest Translate(in ReplayOperation operation)
     {
         VmallocSetup target = _what.Target;
-        ulong size = operation.Kind == OperationKind.Appear ? operation.End - operation.Start : operation.SizeBytes;
+        ulong size = operation.Kind == OperationKind.Appear && _source.HasAddresses ? operation.End - operation.Start : operation.SizeBytes;
         ulong align = Math.Max(1, operation.AlignBytes);
-        if (target.PageBytes != _recorded.PageBytes)
+        const ulong largerThanAnyRange = 1UL << 62;
+        if (size >= largerThanAnyRange)
+        {
+            // Rounding it up could wrap around to something that fits.
+            size = Align.Down(size, target.PageBytes);
+        }
+        else if (target.PageBytes != _recorded.PageBytes)
         {
             ulong wanted = size > _recorded.PageBytes ? size - _recorded.PageBytes : size;
             size = Align.Up(wanted, target.PageBytes) + (size > _recorded.PageBytes ? target.PageBytes : 0);
@@ -357,6 +388,8 @@ public sealed class WhatIfRun : IDisposable
         }
 
         _space.TryFree(address, out _);
+        // Probes do not tell how much waits, so that is counted as the recording kernel counted it.
+        _waitingPages += operation.End > operation.Start && operation.Limit == 0 ? (operation.End - operation.Start) / _recorded.PageBytes : 0;
         if (_space.IsPurgeDue)
         {
             _purges++;
@@ -366,14 +399,16 @@ public sealed class WhatIfRun : IDisposable
 
     private void Purge(in ReplayOperation operation)
     {
-        bool byThreshold = _lastFreeLimit > 0 && _lastFreeCount > _lastFreeLimit;
-        (_lastFreeCount, _lastFreeLimit) = (0, 0);
-        if (!operation.Full && !byThreshold && _what.Target.Facts.PurgeOrder != Kernels.PurgeOrder.None)
+        bool byThreshold = (_lastFreeLimit > 0 && _lastFreeCount > _lastFreeLimit) || _waitingPages > _recorded.LazyPagesMax;
+        (_lastFreeCount, _lastFreeLimit, _waitingPages) = (0, 0, 0);
+        if (!operation.Full && !byThreshold && FreesLazily)
         {
             _purges++;
             _space.Purge(PurgeKind.Normal);
         }
     }
+
+    private bool FreesLazily => !_what.Target.WithoutLazyFreeing && _what.Target.Facts.PurgeOrder != Kernels.PurgeOrder.None;
 
     private void Chunk(ulong sizeBytes, ulong name)
     {
@@ -388,7 +423,7 @@ public sealed class WhatIfRun : IDisposable
         ulong align = _what.Target.Is64Bit && sizeBytes % large == 0 ? large : _what.Target.PageBytes;
         PercpuGroup[] groups = [new PercpuGroup(0, Align.Up(sizeBytes, _what.Target.PageBytes))];
         bool placed = _space.TryPlacePercpu(groups, align, out ulong address);
-        if (!placed && _what.Target.Facts.PurgeOrder != Kernels.PurgeOrder.None)
+        if (!placed && FreesLazily)
         {
             _purges++;
             _space.Purge(PurgeKind.Full);
@@ -410,7 +445,19 @@ public sealed class WhatIfRun : IDisposable
 
     private ImmutableArray<string> Notes()
     {
-        List<string> notes = [];
+        List<string> notes = [.. _inputNotes, .. _what.Notes, .. _damage?.Invoke() ?? []];
+        if (_startUnknown)
+        {
+            notes.Add("the trace starts after boot and no listing was given: what was in use before is missing here; "
+                + "--snapshot gives it");
+        }
+
+        if (_askedAgain > 0)
+        {
+            notes.Add($"{_askedAgain} areas that were there before the trace were asked for again, lowest first, because the range "
+                + "or the page size is another; they count as requests");
+        }
+
         if (_source.HasAddresses)
         {
             notes.Add("sizes and alignments are those the recording kernel searched for; what a caller would ask of another kernel may differ");
@@ -424,6 +471,17 @@ public sealed class WhatIfRun : IDisposable
         if (_unplacedChunks > 0)
         {
             notes.Add($"{_unplacedChunks} per-CPU chunks of unknown size were left out; a listing with one of them tells it");
+        }
+
+        if (_oddOperations > 0)
+        {
+            notes.Add($"{_oddOperations} events ask for what no kernel does (sizes, alignments or addresses out of range) and were "
+                + $"left out; the first is line {_firstOddLine}");
+        }
+
+        if (_source.OddLines > 0)
+        {
+            notes.Add(ReplayRun.OddLinesNote(_source));
         }
 
         if (_overlaps > 0)

@@ -58,6 +58,7 @@ public static class WhatIfTarget
     public static WhatIf Make(VmallocSetup recorded, EvidenceInputs? machine, WhatIfChange change)
     {
         List<string> words = [];
+        List<string> notes = [];
         VmallocSetup target = recorded;
         if (change.Kernel is { } version)
         {
@@ -78,12 +79,16 @@ public static class WhatIfTarget
                 PageBytes = pageBytes,
                 WindowStart = Align.Up(target.WindowStart, pageBytes),
             };
-            words.Add($"pages of {pageBytes} bytes");
+            words.Add($"pages of {pageBytes / Size.KiB} KiB");
+            if (pageBytes != recorded.PageBytes && machine?.Architecture is Architecture.I386 or Architecture.X64)
+            {
+                notes.Add($"x86 has no pages of {pageBytes / Size.KiB} KiB: this tells what such pages would cost, not what a kernel can do");
+            }
         }
 
         if (change.RamBytes is not null || change.CommandLine is not null || (change.Kernel is not null && machine is not null))
         {
-            target = WithLayout(target, machine, change, words);
+            target = WithLayout(target, machine, change, words, notes);
         }
 
         if (change.WithoutLazyFreeing)
@@ -92,10 +97,13 @@ public static class WhatIfTarget
             words.Add("no lazy freeing");
         }
 
-        return new WhatIf(target, words.Count == 0 ? "as recorded" : string.Join(", ", words));
+        return new WhatIf(target, words.Count == 0 ? "as recorded" : string.Join(", ", words))
+        {
+            Notes = [.. notes],
+        };
     }
 
-    private static VmallocSetup WithLayout(VmallocSetup target, EvidenceInputs? machine, WhatIfChange change, List<string> words)
+    private static VmallocSetup WithLayout(VmallocSetup target, EvidenceInputs? machine, WhatIfChange change, List<string> words, List<string> notes)
     {
         bool wasAskedFor = change.RamBytes is not null || change.CommandLine is not null;
         if (machine is null)
@@ -121,12 +129,13 @@ public static class WhatIfTarget
             return target with { WindowStart = layout.Vmalloc.Start.Value, WindowEnd = end };
         }
 
+        string why = answer is LayoutAnswer.Impossible impossible ? impossible.Reason : "the vmalloc range is random; add nokaslr to --cmdline";
         if (wasAskedFor)
         {
-            throw new EvidenceException("the layout asked for cannot be predicted: "
-                + (answer is LayoutAnswer.Impossible impossible ? impossible.Reason : "the vmalloc range is random; add nokaslr to --cmdline"));
+            throw new EvidenceException($"the layout asked for cannot be predicted: {why}");
         }
 
+        notes.Add($"the range is the recorded one; where kernel {change.Kernel} has it cannot be predicted: {why}");
         return target;
     }
 

@@ -186,7 +186,7 @@ public sealed partial class VmallocSpace
     /// <returns>False when part of it is busy, waits for a purge or lies in a pool; then nothing changed.</returns>
     public bool TryAdopt(in AreaRequest request, ulong address)
     {
-        if (!_placer.TryReserve(address, request.SizeBytes) && !_pools.TryRemove(address, request.SizeBytes))
+        if (!_placer.TryAdopt(request, address) && !_pools.TryRemove(address, request.SizeBytes))
         {
             return false;
         }
@@ -253,6 +253,13 @@ public sealed partial class VmallocSpace
             FreeSearchRule.PaddedAbovePage => request.AlignBytes > Setup.PageBytes
                 && request.WindowEnd - request.WindowStart != request.SizeBytes,
         };
+
+    /// <summary>Whether there are requests for which <see cref="DependsOnShape"/> holds.</summary>
+    public bool SomeDependOnShape =>
+        Setup.Facts.Era >= PlacementEra.FreeTree && Setup.Facts.SearchRule != FreeSearchRule.SizeOnly;
+
+    /// <summary>Whether a search goes on where the one before ended, which no listing shows.</summary>
+    public bool RemembersPlace => Setup.Facts.Era is PlacementEra.HintedBusyAreasWithGap or PlacementEra.HintedBusyAreas;
 
     /// <summary>Frees an area; from 2.6.28 on its addresses wait for a purge. A purge that is due is the caller's to run.</summary>
     /// <param name="start">The area's start.</param>

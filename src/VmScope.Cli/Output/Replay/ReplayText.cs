@@ -14,17 +14,20 @@ internal sealed class ReplayText(Terminal terminal)
         if (!result.Replayable)
         {
             Line("cannot be", $"replayed: {result.WhyNot}");
+            Notes(result.Notes);
             return;
         }
 
-        Line("read", $"{Count(result.Events)} events: {Count(result.Allocations)} allocations ({Count(result.Aligned)} aligned above a page), "
-            + $"{Count(result.Frees)} frees, {Count(result.Purges)} purges{(result.Interrupted ? "; stopped before the end" : "")}");
+        Line("read", $"{Count(result.Events, "event")}: {Count(result.Allocations, "allocation")} ({Count(result.Aligned)} aligned above a page), "
+            + $"{Count(result.Frees, "free")}, {Count(result.Purges, "purge")}{(result.Interrupted ? "; stopped before the end" : "")}");
         Line("same", $"{Count(result.SameAddress)} of {Count(result.Allocations)} addresses");
         Line("different", $"{Count(result.Different)}, of them {Count(result.Unknowable)} unknowable and {Count(result.Unexplained)} unexplained");
-        Line("reordered", $"{Count(result.Reordered)} events");
+        Line("reordered", Count(result.Reordered, "event"));
         if (result.FailedInBoth > 0)
         {
-            Line("no room", $"{Count(result.FailedInBoth)} requests that failed in the kernel fail in the model too");
+            Line("no room", result.FailedInBoth == 1
+                ? "1 request that failed in the kernel fails in the model too"
+                : $"{Count(result.FailedInBoth)} requests that failed in the kernel fail in the model too");
         }
 
         if (result.Chunks > 0)
@@ -52,21 +55,21 @@ internal sealed class ReplayText(Terminal terminal)
         ulong range = result.WindowEnd - result.WindowStart;
         Line("range", $"{AddressText.Hex(result.WindowStart)}-{AddressText.Hex(result.WindowEnd)}, {SizeText.Short(range)}");
         SpaceSample? last = result.Samples.IsEmpty ? null : result.Samples[^1];
-        Line("used", $"{SizeText.Short(last?.UsedBytes ?? 0)} in {Count(last?.Areas ?? 0)} areas at the end, "
+        Line("used", $"{SizeText.Short(last?.UsedBytes ?? 0)} in {Count(last?.Areas ?? 0, "area")} at the end, "
             + $"at most {SizeText.Short(result.PeakUsedBytes)}");
-        Line("waiting", $"at most {SizeText.Short(result.PeakLazyBytes)} freed and not purged; {Count(result.Purges)} purges");
+        Line("waiting", $"at most {SizeText.Short(result.PeakLazyBytes)} freed and not purged; {Count(result.Purges, "purge")}");
         if (last is not null)
         {
-            Line("largest hole", $"{SizeText.Short(last.LargestHoleBytes)} at the end, at least "
-                + SizeText.Short(result.Samples.Min(sample => sample.LargestHoleBytes)));
+            Line("largest hole", $"{SizeText.Short(last.LargestHoleBytes)} at the end, "
+                + $"{SizeText.Short(result.Samples.Min(sample => sample.LargestHoleBytes))} in the tightest of {Count(result.Samples.Length, "sample")}");
         }
 
-        Line("no room", $"{Count(result.Failures)} requests"
+        Line("no room", Count(result.Failures, "request")
             + (result.FailedOnRecorder > 0 ? $", {Count(result.FailedOnRecorder)} of them had none when recorded either" : "")
             + (result.NewlyPlaced > 0 ? $"; {Count(result.NewlyPlaced)} that had none when recorded have room here" : ""));
         if (result.FirstFailure is { } failure)
         {
-            Line("first", $"line {failure.Line}: {Request(failure.Request)}; used {SizeText.Short(failure.UsedBytes)}, "
+            Line("first", $"{Place(result, failure)}: {Request(failure.Request)}; used {SizeText.Short(failure.UsedBytes)}, "
                 + $"largest hole {SizeText.Short(failure.LargestHoleBytes)}");
         }
 
@@ -74,14 +77,17 @@ internal sealed class ReplayText(Terminal terminal)
         Notes(result.Notes);
     }
 
-    internal static void WriteCsv(WhatIfResult result, TextWriter writer)
+    internal static void WriteCsv(WhatIfResult result, Terminal terminal)
     {
+        TextWriter writer = terminal.Out;
         writer.WriteLine("time_ns,operations,used_bytes,areas,lazy_bytes,pooled_bytes,largest_hole_bytes,failures");
         foreach (SpaceSample sample in result.Samples)
         {
             writer.WriteLine(string.Create(CultureInfo.InvariantCulture,
                 $"{sample.Time},{sample.Operations},{sample.UsedBytes},{sample.Areas},{sample.LazyBytes},{sample.PooledBytes},{sample.LargestHoleBytes},{sample.Failures}"));
         }
+
+        new ReplayText(terminal).Notes(result.Notes);
     }
 
     private void WriteFinal(FinalList final)
@@ -92,6 +98,11 @@ internal sealed class ReplayText(Terminal terminal)
         {
             Line("", $"only in the {(difference.InModel ? "model" : "kernel")}: {AddressText.Hex(difference.Start)}-{AddressText.Hex(difference.End)} "
                 + $"{SizeText.Short(difference.End - difference.Start)} {difference.Owner}");
+        }
+
+        if (final.DifferenceCount > final.Differences.Length)
+        {
+            Line("", $"and {Count(final.DifferenceCount - final.Differences.Length)} more");
         }
     }
 
@@ -125,6 +136,13 @@ internal sealed class ReplayText(Terminal terminal)
         + $"between {AddressText.Hex(request.WindowStart)} and {AddressText.Hex(request.WindowEnd)}";
 
     private static string Address(ulong? address) => address is { } value ? AddressText.Hex(value) : "no room";
+
+    /// <summary>The areas that were there at the start have no line.</summary>
+    private static string Place(WhatIfResult result, WhatIfFailure failure) => failure.Line == 0
+        ? "an area that was there at the start"
+        : string.Create(CultureInfo.InvariantCulture, $"{(result.IsGenerated ? "step" : "line")} {failure.Line}");
+
+    private static string Count(long value, string what) => $"{Count(value)} {what}{(value == 1 ? "" : "s")}";
 
     private static string Count(long value) => SizeText.Grouped((ulong)value);
 

@@ -25,13 +25,15 @@ internal sealed class SpacePicture(Terminal terminal, bool ascii)
         ulong perColumn = Math.Max(1, (drawn + (ulong)columns - 1) / (ulong)columns);
         terminal.Out.WriteLine();
         terminal.Out.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{"seconds",TimeColumns}  0x{result.WindowStart:x} to 0x{result.HighestEnd:x}, {SizeText.Short(perColumn)} a column"));
+            $"{(result.IsGenerated ? "step" : "seconds"),TimeColumns}  0x{result.WindowStart:x} to 0x{result.HighestEnd:x}, {SizeText.Short(perColumn)} a column"));
         int rows = Math.Min(RowsMax, result.Samples.Length);
         for (int row = 0; row < rows; row++)
         {
             SpaceSample sample = result.Samples[row * (result.Samples.Length - 1) / Math.Max(1, rows - 1)];
-            string seconds = (sample.Time / 1e9).ToString("0.000", CultureInfo.InvariantCulture);
-            terminal.Out.WriteLine($"{seconds,TimeColumns} |{Row(sample, columns, perColumn)}| {SizeText.Short(sample.UsedBytes)}"
+            string moment = result.IsGenerated
+                ? SizeText.Grouped((ulong)sample.Operations)
+                : (sample.Time / 1e9).ToString("0.000", CultureInfo.InvariantCulture);
+            terminal.Out.WriteLine($"{moment,TimeColumns} |{Row(sample, columns, perColumn)}| {SizeText.Short(sample.UsedBytes)}"
                 + (sample.Failures > 0 ? $", {sample.Failures.ToString(CultureInfo.InvariantCulture)} without room" : ""));
         }
     }

@@ -26,6 +26,8 @@ internal abstract class BusyAreaPlacerBase(SortedAreas areas, ulong lastAddress)
         return true;
     }
 
+    public virtual bool TryAdopt(in AreaRequest request, ulong address) => TryReserve(address, request.SizeBytes);
+
     public void Release(ulong start, ulong endExclusive)
     {
         if (!Areas.TryFindStart(start, out SortedAreas.Position position) || Areas.EndAt(position) != endExclusive)

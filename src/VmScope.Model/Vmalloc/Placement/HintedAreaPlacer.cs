@@ -52,6 +52,22 @@ internal sealed class HintedAreaPlacer(SortedAreas areas, ulong lastAddress, Hin
         return true;
     }
 
+    public override bool TryAdopt(in AreaRequest request, ulong address)
+    {
+        // A search that starts over ends at the lowest place that fits: then even the holes it counted are known.
+        Hint startedOver = default;
+        bool isLowest = Search(request, ref startedOver, out ulong lowest) && lowest == address;
+        if (!TryReserve(address, request.SizeBytes))
+        {
+            return false;
+        }
+
+        _hint = isLowest ? startedOver : _hint;
+        (_hint.HasArea, _hint.AreaStart, _hint.WindowStart, _hint.AlignBytes) =
+            (rules.RemembersPlace, address, request.WindowStart, request.AlignBytes);
+        return true;
+    }
+
     public override IAreaPlacer Clone() => new HintedAreaPlacer(Areas.Clone(), LastAddress, rules) { _hint = _hint };
 
     protected override void BeforeRemoval(SortedAreas.Position position)

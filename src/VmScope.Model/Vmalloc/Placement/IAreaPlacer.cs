@@ -26,6 +26,10 @@ public interface IAreaPlacer
     /// <returns>False when part of it is taken already; then nothing changed.</returns>
     bool TryReserve(ulong start, ulong sizeBytes);
 
+    /// <summary>Takes the place that a kernel gave a request, and remembers what a search that ends there leaves behind.</summary>
+    /// <returns>False when part of it is taken; then nothing changed.</returns>
+    bool TryAdopt(in AreaRequest request, ulong address) => TryReserve(address, request.SizeBytes);
+
     /// <summary>Makes a range reusable.</summary>
     /// <exception cref="ArgumentException">It is not taken.</exception>
     void Release(ulong start, ulong endExclusive);
