@@ -153,6 +153,19 @@ public sealed class DoctorListTests : IDisposable
         Assert.Contains(report.Statements, statement => statement.Text.Contains("of another machine, and left out", StringComparison.Ordinal));
     }
 
+    /// <summary>Goal: rows no kernel prints never end in a stack trace. Method: areas at fixed addresses that are not made of pages.</summary>
+    [Theory]
+    [InlineData("0xf9000c89-0xf903fb67  257758 iotable_init+0x1/0x2 phys=0x10000000 ioremap")]
+    [InlineData("0xf9000000-0xf9000001       1 iotable_init+0x1/0x2 phys=0x10000000 ioremap")]
+    [InlineData("0xf9000000-0xf9000000       0 iotable_init+0x1/0x2 phys=0x10000000 ioremap")]
+    [InlineData("0xf7ffe000-0xf9001000 16789504 iotable_init+0x1/0x2 phys=0x10000000 ioremap")]
+    public void Fixed_areas_that_are_not_made_of_pages_are_placed_like_others(string row)
+    {
+        Write("dmesg", BootLog.I386("vmap allocation for size 123728000 failed: use vmalloc=<size> to increase size"));
+        Write("vmallocinfo", "0xf7ffe000-0xf8800000 8396800 owner+0x1/0x2 pages=9 vmalloc\n" + row + "\n");
+        Assert.True(Examine().Cure is { IsProved: true });
+    }
+
     /// <summary>Goal: free bytes and holes are of one moment. Method: a freed area between two live ones, so that the purge opens a hole.</summary>
     [Fact]
     public void Holes_that_a_purge_opens_are_counted_with_their_bytes()

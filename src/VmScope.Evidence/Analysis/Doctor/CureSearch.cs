@@ -207,9 +207,15 @@ internal sealed class CureSearch(LayoutInputs inputs, KernelLayout before, ListE
             return space.TryPlacePercpu([new PercpuGroup(0, size)], page, out _);
         }
 
-        if (IsFixed(area) && area.Start >= start && area.End <= end)
+        if (size == 0)
         {
-            return space.TryAddKnown(area.Start, area.End);
+            return true;
+        }
+
+        // A row that is not made of pages, or lies over another, is no kernel's: it is placed like any other.
+        if (IsFixed(area) && area.Start >= start && area.End <= end && area.Start % page == 0 && area.End % page == 0 && space.TryAddKnown(area.Start, area.End))
+        {
+            return true;
         }
 
         ulong align = (area.Flags & AreaFlags.Ioremap) != AreaFlags.None && size > page
