@@ -565,7 +565,7 @@ public sealed partial class VmallocMemory
                 string why = first >= end || end - first < request.SizeBytes
                     ? request.AlignBytes > _pageBytes && end - start >= request.SizeBytes
                         ? $"large enough, but not from an address that is a multiple of {request.AlignBytes}"
-                        : $"{(end > first ? end - first : 0)} bytes, {request.SizeBytes} are needed"
+                        : $"{end - start} bytes, {request.SizeBytes} are needed"
                     : "would do, but this kernel's search does not come here";
                 if (passed <= HolesExplained)
                 {
@@ -578,6 +578,7 @@ public sealed partial class VmallocMemory
 
         log.Step(chosen is { } taken
             ? passed == 0 ? $"no hole lies below {AddressText.Hex(taken)}" : $"{passed} {(passed == 1 ? "hole" : "holes")} below {AddressText.Hex(taken)} {(passed == 1 ? "was" : "were")} passed over"
+            : passed == 1 ? $"the only hole of the window does not hold {request.SizeBytes} bytes"
             : $"none of the {passed} holes of the window holds {request.SizeBytes} bytes");
     }
 

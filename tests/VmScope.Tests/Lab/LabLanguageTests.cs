@@ -87,6 +87,15 @@ public class LabLanguageTests
         Assert.Equal(0, CliRun.With(Boot + "expect fault peek 0 1", "lab").ExitCode);
     }
 
+    /// <summary>A hole has the size it has, even where no aligned address lies in it.</summary>
+    [Fact]
+    public void Holes_passed_over_are_as_large_as_they_are()
+    {
+        CliRun run = CliRun.With("boot i386 2.6.24 ram=1G\nq = ioremap 0xfee00000 4K\nt = ioremap 0xfee00ffc 8\nexplain last", "lab", "-q");
+        Assert.Contains("1 hole below 0xf8804000 was passed over", run.OutText, StringComparison.Ordinal);
+        Assert.Contains("0xf8802000..0xf8803fff: 8192 bytes, 12288 are needed", run.OutText, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void A_null_pointer_is_told_from_other_user_addresses()
     {
