@@ -28,7 +28,9 @@ internal static class DoctorCommand
             DoctorOptions options = new()
             {
                 MarginBytes = parsed.GetValue(margin) is { } text ? Margin(text) : 0,
-                Architecture = parsed.GetValue(arch),
+                Architecture = parsed.GetValue(arch) is { } name
+                    ? VmScope.Analysis.Doctor.ArchitectureNamed(name) ?? throw new UsageException($"--arch {name}: no architecture of Linux that is known here, such as i386, x86-64, arm, arm64, riscv64, ppc, mips or s390")
+                    : null,
             };
             DoctorReport report = VmScope.Analysis.Doctor.Examine(EvidenceArgument.Open(parsed.GetValue(evidence), terminal), options);
             if (parsed.GetValue(json))
@@ -50,7 +52,7 @@ internal static class DoctorCommand
     }
 
     private static ulong Margin(string text) =>
-        text.Length <= 20 && text.Length > 0 && char.IsAsciiDigit(text[0]) && KernelCommandLine.MemoryParse(text, out string rest) is { } bytes && rest.Length == 0 && bytes <= 1UL << 32
+        text.Length <= 20 && text.Length > 0 && char.IsAsciiDigit(text[0]) && KernelCommandLine.MemoryParse(text, out string rest, out bool wrapped) is { } bytes && !wrapped && rest.Length == 0 && bytes <= 1UL << 32
             ? bytes
             : throw new UsageException($"--margin {text}: a number of bytes up to 4G, such as 65536, 512K or 8M");
 }

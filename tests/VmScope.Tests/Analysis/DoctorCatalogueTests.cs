@@ -14,6 +14,14 @@ public sealed class DoctorCatalogueTests
 
     public static TheoryData<string> Cases() => [.. Directory.EnumerateFiles(Folder, "*.case").Select(path => Path.GetFileNameWithoutExtension(path)).Order(StringComparer.Ordinal)];
 
+    [Theory]
+    [InlineData("--arch", "foo")]
+    [InlineData("--arch", "")]
+    [InlineData("--margin", "16E")]
+    [InlineData("--margin", "17179869184G")]
+    [InlineData("--margin", "-1")]
+    public void Odd_options_are_refused(string option, string value) => Assert.Equal(2, CliRun.With("[ 1.0] vmap allocation for size 8192 failed: use vmalloc=<size> to increase size\n", "doctor", "-", option, value).ExitCode);
+
     [Fact]
     public void The_catalogue_holds_at_least_thirty_cases() => Assert.True(Cases().Count >= 30);
 
@@ -92,7 +100,7 @@ public sealed class DoctorCatalogueTests
             report.GetProperty(outer) is { ValueKind: JsonValueKind.Object } found ? found.GetProperty(inner) : JsonDocument.Parse("null").RootElement;
         return key switch
         {
-            "verdict" or "severity" => Text(report.GetProperty(key)),
+            "verdict" or "severity" or "arch" => Text(report.GetProperty(key)),
             "window" => Text(Inside(report, "request", "window")),
             "start" => Text(Inside(report, "window", "start")),
             "bytes" => Text(Inside(report, "request", "bytes")),

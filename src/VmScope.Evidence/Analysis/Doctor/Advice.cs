@@ -72,8 +72,8 @@ internal static class Advice
             yield break;
         }
 
-        yield return new DoctorStatement($"vmalloc= is not available on {architecture}: only i386 and 32-bit arm read it.", Sureness.Derived);
-        if (architecture is "x86-64" or "arm64" or "riscv64" or "s390" or "loongarch")
+        yield return new DoctorStatement($"vmalloc= is not available on {(architecture == "64-bit" ? "64-bit kernels" : architecture)}: only i386 and 32-bit arm read it.", Sureness.Derived);
+        if (architecture is "x86-64" or "arm64" or "riscv64" or "s390" or "loongarch" or "ppc64" or "alpha" or "64-bit")
         {
             yield return new DoctorStatement("The vmalloc window of a 64-bit kernel has terabytes. When it refuses, the size was wrong, the range was a small one inside it, or something leaks without end.", Sureness.Derived);
         }

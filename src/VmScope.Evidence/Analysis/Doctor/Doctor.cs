@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Globalization;
 using VmScope.Kernels;
 using VmScope.Layout;
@@ -105,15 +106,33 @@ public sealed class Doctor
     private string ArchitectureName() =>
         _options.Architecture is { } told ? Normal(told)
         : _bundle.Architecture != Architecture.Unknown ? _bundle.Architecture.Name()
-        : _log?.ArchitectureHint ?? "unknown";
+        : _log?.ArchitectureHint ?? OfPrintedRange() ?? "unknown";
 
-    private static string Normal(string name) => Architectures.Parse(name) is var known && known != Architecture.Unknown
+    /// <summary>What a printed range tells of the architecture; null for nothing.</summary>
+    /// <remarks>MODULES_END of x86-64 is the same in every configuration: arch/x86/include/asm/pgtable_64_types.h, 4.19 to 7.1.</remarks>
+    private string? OfPrintedRange()
+    {
+        ImmutableArray<VmallocFailure> failures = _dmesg?.Failures ?? [];
+        return failures.Any(failure => failure is { Kind: VmallocFailureKind.NoAddressRange, RangeEnd.Value: 0xffffffff_ff000000 }) ? "x86-64"
+            : failures.Any(failure => failure.Kind == VmallocFailureKind.NoAddressRange && failure.RangeStart?.Value > uint.MaxValue) ? "64-bit"
+            : null;
+    }
+
+    private static string Normal(string name) => ArchitectureNamed(name) ?? name;
+
+    /// <summary>The name an architecture goes by here, of those too that no layout can be predicted for; null for none.</summary>
+    public static string? ArchitectureNamed(string name) => Architectures.Parse(name) is var known && known != Architecture.Unknown
         ? known.Name()
         : name.ToLowerInvariant() switch
         {
             "powerpc" or "ppc32" or "ppc" => "ppc",
+            "powerpc64" or "ppc64" or "ppc64le" => "ppc64",
             "hppa" or "parisc" => "parisc",
-            var other => other,
+            "s390" or "s390x" => "s390",
+            "loongarch" or "loongarch64" => "loongarch",
+            "mipsel" or "mips" => "mips",
+            "m68k" or "sparc" or "xtensa" or "csky" or "microblaze" or "alpha" or "arc" or "hexagon" or "nios2" or "openrisc" or "sh" => name.ToLowerInvariant(),
+            _ => null,
         };
 
     private (LayoutInputs?, KernelLayout?) Predict()
@@ -591,7 +610,7 @@ public sealed class Doctor
     {
         if (window is not null)
         {
-            _statements.Add(new DoctorStatement($"The {(window.Name == "modules" ? "module" : window.Name)} window is {Hex(window.Start)} - {Hex(window.EndExclusive)}, {Grouped(window.Bytes)} bytes ({window.Source}).", window.Sureness));
+            _statements.Add(new DoctorStatement($"The {(window.Name == "modules" ? "module window" : window.Name == "fixed-range" ? "range searched" : $"{window.Name} window")} is {Hex(window.Start)} - {Hex(window.EndExclusive)}, {Grouped(window.Bytes)} bytes ({window.Source}).", window.Sureness));
         }
         else if (_bundle.Meminfo?.VmallocTotalKiB is { } total && !Is64Bit)
         {
@@ -739,7 +758,7 @@ public sealed class Doctor
                 : main.SearchedBytes is null ? " vmalloc= applies here; which value is enough cannot be told without the size."
                 : " No value of vmalloc= is enough.",
             FailedWindow.Unknown => " Whether vmalloc= helps is open until the architecture is known.",
-            FailedWindow.Vmalloc or FailedWindow.Percpu or FailedWindow.FixedRange => $" vmalloc= is not available on {_architecture}.",
+            FailedWindow.Vmalloc or FailedWindow.Percpu or FailedWindow.FixedRange => $" vmalloc= is not available on {(_architecture == "64-bit" ? "64-bit kernels" : _architecture)}.",
             _ => " vmalloc= does nothing for it.",
         };
     }

@@ -173,7 +173,7 @@ internal sealed class FailedRequests(LogReading log, string architecture, ulong 
                 : (FailedWindow.Vmalloc, "the message names no other window", Sureness.Assumed);
     }
 
-    private bool Is64Bit => architecture is "x86-64" or "arm64" or "riscv64" or "s390" or "loongarch";
+    private bool Is64Bit => architecture is "x86-64" or "arm64" or "riscv64" or "s390" or "loongarch" or "ppc64" or "alpha" or "64-bit";
 
     private static bool IsBpf(CallTrace trace) => trace.HasAny("bpf_*", "__bpf_*", "arch_bpf_trampoline*", "sk_attach_filter", "seccomp_*");
 
