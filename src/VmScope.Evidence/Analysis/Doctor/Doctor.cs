@@ -655,7 +655,7 @@ public sealed class Doctor
 
         ulong stride = Align.Up(asked.SizeBytes, asked.AlignBytes);
         _statements.Add(new DoctorStatement(
-            $"On 32 bits the driver maps the configuration space of each bus number by itself: up to {PciBuses} mappings of {Grouped(asked.SizeBytes)} bytes, each aligned to {Grouped(asked.AlignBytes)} and so {Grouped(stride)} bytes from the next, {Grouped(stride * PciBuses)} in all. It gave back what it had mapped when one was refused, which is why the list has room again.",
+            $"On 32 bits the driver maps the configuration space of each bus number by itself: up to {PciBuses} mappings of {Grouped(asked.SizeBytes)} bytes, {(asked.AlignBytes > _bundle.PageSize.Bytes ? $"each aligned to {Grouped(asked.AlignBytes)} and so {Grouped(stride)} bytes from the next, " : "")}{Grouped(stride * PciBuses)} in all. It gives back what it has mapped when one is refused{(_list is null ? "" : ", which is why the list has room again")}.",
             Sureness.Derived, _logName, pci.Line));
     }
 
@@ -826,10 +826,10 @@ public sealed class Doctor
         {
             _statements.Add(new DoctorStatement(found.Kind switch
             {
-                LogEventKind.PageAllocation => string.Create(CultureInfo.InvariantCulture, $"\"{found.Text}\": physical memory in {1L << (int)Math.Min(found.Number, 40)} contiguous pages was not to be had; address windows and vmalloc= have no part in it."),
+                LogEventKind.PageAllocation => string.Create(CultureInfo.InvariantCulture, $"\"{found.Text}\": {(found.Number == 0 ? "not one page of physical memory" : $"no physical memory in {1L << (int)Math.Min(found.Number, 40):N0} contiguous pages")} was to be had; address windows and vmalloc= have no part in it."),
                 LogEventKind.PercpuIllegalSize => $"\"{found.Text}\": a per-CPU allocation has at most 32,768 bytes (PCPU_MIN_UNIT_SIZE); the caller asks for too much, whatever is free.",
                 LogEventKind.EarlyMapping => $"\"{found.Text}\": the few slots of early_ioremap were all taken, before there was a vmalloc area; vmalloc= does nothing for it.",
-                _ => $"\"{found.Text}\": a PCI configuration window could not be mapped; each bus number takes 1 MiB of the vmalloc window, on 32 bits up to 256 MiB in one piece.",
+                _ => $"\"{found.Text}\": a PCI configuration window could not be mapped; each bus number takes 1 MiB of the vmalloc window, a domain with all its numbers 256 MiB.",
             }, Sureness.Printed, _logName, found.Line));
         }
 

@@ -90,6 +90,7 @@ internal sealed class LogReading
         LogReading reading = new();
         Queue<VmallocFailure> next = new(failures);
         List<(long Line, List<string> Functions)> open = [];
+        VmallocFailure? last = null;
         TextLines lines = new(stream, file, LogBytesMax);
         while (lines.TryRead(out string line))
         {
@@ -97,6 +98,7 @@ internal sealed class LogReading
             if (next.TryPeek(out VmallocFailure? failure) && failure.Line == lines.Number)
             {
                 next.Dequeue();
+                last = failure;
                 if (failure.Kind is VmallocFailureKind.NoAddressRange or VmallocFailureKind.NoPercpuChunk or VmallocFailureKind.NoExecutableMemory
                     || open.Count > 8)
                 {
@@ -111,7 +113,12 @@ internal sealed class LogReading
             }
 
             ReadOnlySpan<char> message = DmesgPrefix.Strip(line);
-            reading.TakeEvent(message, lines.Number);
+            if (last is not { Kind: VmallocFailureKind.Refused } || last.Line != lines.Number - 1 || !message.Contains("page allocation failure", StringComparison.Ordinal))
+            {
+                // Kernels 3.0 to 4.8 begin the report on every refusal with that line, whether pages ran out or not.
+                reading.TakeEvent(message, lines.Number);
+            }
+
             open.RemoveAll(trace => lines.Number - trace.Line > TraceLines);
             if (open.Count == 0)
             {
