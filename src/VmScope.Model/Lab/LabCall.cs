@@ -43,13 +43,19 @@ internal sealed class LabCall
     }
 
     /// <summary>The next argument as an address.</summary>
-    internal VirtualAddress Address(string what)
+    internal VirtualAddress Address(string what) => Address(what, mayBeNull: false);
+
+    /// <summary>The next argument as an address, NULL as 0: for functions that take it as a matter of course.</summary>
+    internal VirtualAddress AddressOrNull(string what) => Address(what, mayBeNull: true);
+
+    private VirtualAddress Address(string what, bool mayBeNull)
     {
         Argument argument = Take(what);
         LabValue value = _session.EvaluateArgument(argument);
         return value.Kind switch
         {
             LabValueKind.Number or LabValueKind.Address => new VirtualAddress(value.Number),
+            LabValueKind.Null when mayBeNull => default,
             LabValueKind.Null => throw argument.At.Error($"{what} is NULL"),
             LabValueKind.Page when _session.Machine!.DirectAddress(new PageFrameNumber(value.Number)) is { } direct => direct,
             _ => throw argument.At.Error($"{what} must be an address, not {value}"),

@@ -212,7 +212,7 @@ public sealed partial class BootedMachine
         Tables.Cpus[cpu].Load(root);
         _running[cpu] = name.Length == 0 ? null : name;
         log.Flushes.Add(new TlbFlush(FlushScope.All, Range: null, cpu, "CR3 was loaded: entries that are not global leave the TLB"));
-        return new OperationReport($"run {name}", Succeeded: true, $"CPU {cpu} uses the tables at {root}", log);
+        return new OperationReport($"run {(name.Length == 0 ? "kernel" : name)}", Succeeded: true, $"CPU {cpu} uses the tables at {root}", log);
     }
 
     private static string Bytes(int count) => count == 1 ? "1 byte" : $"{count} bytes";

@@ -87,6 +87,14 @@ public class LabLanguageTests
         Assert.Equal(0, CliRun.With(Boot + "expect fault peek 0 1", "lab").ExitCode);
     }
 
+    [Fact]
+    public void What_could_not_be_allocated_can_be_freed()
+    {
+        CliRun run = CliRun.With(Boot + "p = vmalloc 900M\nvfree p\nexpect ok()\nvunmap p\nexpect ok()\niounmap p\nexpect ok()\npeek p", "lab");
+        Assert.Equal(2, run.ExitCode);
+        Assert.Contains("line 9, column 6: an address is NULL", run.ErrorText, StringComparison.Ordinal);
+    }
+
     /// <summary>A hole has the size it has, even where no aligned address lies in it.</summary>
     [Fact]
     public void Holes_passed_over_are_as_large_as_they_are()
