@@ -130,7 +130,7 @@ internal sealed class I386Facts
             KmapSlotsPerCpu = fences ? kmap.Value.PerCpuWithDebug : kmap.Value.PerCpu,
             RandomizesImage = X86Timeline.ImageKaslr.At(version) && config.Ask("RANDOMIZE_BASE") == true
                 && !kernel.CommandLine.Has("nokaslr"),
-            ImagePhysicalStart = ImageStart(config),
+            ImagePhysicalStart = ImageStart(config, version),
             ReserveLowBytes = X86LowMemory.ReservedBytes(kernel.CommandLine, config),
             Highmem64GPossible = I386Timeline.HasHighmem64G.At(version),
             PageStructSize = page.Value + (page.Value == 44 && highmem ? 4 : 0)
@@ -162,9 +162,9 @@ internal sealed class I386Facts
         return into;
     }
 
-    private static ulong ImageStart(ConfigReader config)
+    private static ulong ImageStart(ConfigReader config, KernelVersion version)
     {
-        ulong start = config.AskNumber("PHYSICAL_START") ?? Size.MiB;
+        ulong start = config.AskNumber("PHYSICAL_START") ?? I386Timeline.ImageStart.At(version);
         ulong align = config.AskNumber("PHYSICAL_ALIGN") ?? 1;
         return ulong.IsPow2(align) ? Align.Up(start, align) : start;
     }

@@ -142,6 +142,7 @@ internal static class NamedTimelines
         Of("VMSPLIT_2G", I386Timeline.Split2GIs78000000, odd => odd ? "0x78000000" : "0x80000000"),
         Of("HIGHMEM64G", I386Timeline.HasHighmem64G, yes => yes ? "can be chosen" : "does not exist; PAE kernels use at most 4G"),
         Of("VMSPLIT_3G_OPT and VMSPLIT_2G_OPT need", I386Timeline.OddSplitNeedsNoHighmem, yes => yes ? "a kernel without HIGHMEM" : "a kernel without PAE"),
+        Of("PHYSICAL_START where nobody names it", I386Timeline.ImageStart, Mega),
         Of("largest NR_CPUS", I386Timeline.CpuCountLimit, Number),
         Of("NR_CPUS where nobody names it", I386Timeline.DefaultCpuCountMax, Number),
         Of("sizeof(struct page)", I386Timeline.PageStructBytes, Number),
@@ -178,6 +179,7 @@ internal static class NamedTimelines
         Of("what does so in every stable release", X64Timeline.KaslrFullDirectMapIsCertain, symbol => symbol ?? "nothing"),
         Of("ZONE_DMA32", X64Timeline.ZoneDma32, YesNo),
         Of("sizeof(struct page)", X64Timeline.PageStructBytes, Number),
+        Of("PHYSICAL_START where nobody names it", X64Timeline.ImageStart, Mega),
         Of("largest NR_CPUS", X64Timeline.CpuCountLimit, Number),
         .. X86(),
     ];

@@ -91,7 +91,7 @@ internal sealed class X64Facts
             return null;
         }
 
-        ulong imageStart = config.AskNumber("PHYSICAL_START") ?? 16 * Size.MiB;
+        ulong imageStart = config.AskNumber("PHYSICAL_START") ?? X64Timeline.ImageStart.At(version);
         if (imageStart >= ImageWindowBytes)
         {
             impossible = $"PHYSICAL_START=0x{imageStart:x} lies outside the {ImageWindowBytes / Size.MiB} MiB that map the kernel image";

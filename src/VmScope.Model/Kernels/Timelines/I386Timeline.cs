@@ -128,6 +128,11 @@ internal static class I386Timeline
         new(new(2, 6, 29), "UNVERIFIED: arch/x86/Kconfig, 2.6.29 to 4.16: range up to 512", 512),
         new(new(4, 17), "arch/x86/Kconfig, NR_CPUS_RANGE_END, 4.17 to 6.19; recorded boots of 5.10 to 6.5", 64));
 
+    /// <summary>Where the kernel image is loaded where the configuration does not say (PHYSICAL_START).</summary>
+    internal static readonly Timeline<ulong> ImageStart = new(
+        new(new(2, 4), "arch/i386/vmlinux.lds, 2.4.20: 1 MiB above PAGE_OFFSET", 1 * Size.MiB),
+        new(new(2, 6, 31, Candidate: 1), "arch/x86/Kconfig, PHYSICAL_START, 2.6.31 (commit ceefccc93932)", 16 * Size.MiB));
+
     /// <summary>Whether VMSPLIT_3G_OPT needs a kernel without HIGHMEM.</summary>
     internal static readonly Timeline<bool> OddSplitNeedsNoHighmem = new(
         new(new(2, 4), "arch/i386/Kconfig, 2.6.16 to 2.6.22", true),

@@ -98,6 +98,12 @@ internal static class X64Timeline
         new(new(2, 6, 9), "include/asm-x86_64/fixmap.h, 2.6.9 to arch/x86/include/asm/fixmap.h, 3.15", 0xffffffffffdff000),
         new(new(3, 16), "arch/x86/include/asm/fixmap.h, 3.16 to 6.19; recorded boots of 6.12 and 7.2", 0xffffffffff7ff000));
 
+    /// <summary>Where the kernel image is loaded where the configuration does not say (PHYSICAL_START).</summary>
+    internal static readonly Timeline<ulong> ImageStart = new(
+        new(new(2, 6, 9), "include/asm-x86_64/page.h, __START_KERNEL, 2.6.9: 0xffffffff80100000", 1 * Size.MiB),
+        new(new(2, 6, 17), "UNVERIFIED: arch/x86_64/Kconfig, PHYSICAL_START 0x200000, spring of 2006", 2 * Size.MiB),
+        new(new(2, 6, 31, Candidate: 1), "arch/x86/Kconfig, PHYSICAL_START, 2.6.31 (commit ceefccc93932)", 16 * Size.MiB));
+
     /// <summary>Whether the three bases can be randomised (RANDOMIZE_MEMORY).</summary>
     internal static readonly Timeline<bool> BasesKaslr = new(
         new(new(2, 6, 9), "no RANDOMIZE_MEMORY before 4.8", false),
