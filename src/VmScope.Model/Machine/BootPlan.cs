@@ -87,7 +87,8 @@ internal sealed record BootPlan
             return null;
         }
 
-        ulong imageStart = is64Bit ? 16 * Size.MiB
+        // The 64-bit image is mapped with large pages: its first is the one that holds the image's start.
+        ulong imageStart = is64Bit ? ImageStart64(layout)
             : (layout.FindRegion("kernel-image")?.Range.Start.Value ?? layout.PageOffset.Value + Size.MiB) - layout.PageOffset.Value;
         ulong imageBytes = Math.Min(is64Bit ? 32 * Size.MiB : 8 * Size.MiB, Align.Down((lowFrames << 12) / 4, 4096));
         if (imageStart + imageBytes + (2 * Size.MiB) > lowFrames << 12)
@@ -115,6 +116,13 @@ internal sealed record BootPlan
             Zones = zones,
             Image = new PhysicalRange(new PhysicalAddress(imageStart), imageBytes),
         };
+    }
+
+    private static ulong ImageStart64(KernelLayout layout)
+    {
+        const ulong KernelMap = 0xffff_ffff_8000_0000;
+        ulong start = layout.FindRegion("kernel-image")?.Range.Start.Value ?? 0;
+        return start > KernelMap ? Align.Up(start - KernelMap, 2 * Size.MiB) : 16 * Size.MiB;
     }
 
     /// <summary>The vmalloc family's view of the plan.</summary>

@@ -168,7 +168,9 @@ public sealed partial class BootedMachine
             }
         }
 
-        return "no region of the kernel";
+        return Layout.Regions.Any(region => region.IsBounds && region.Kind == RegionKind.KernelImage && region.Range.Contains(address))
+            ? "in the window of the kernel image, outside the image"
+            : "no region of the kernel";
     }
 
     /// <summary>Makes a process: a root table whose user half is empty and whose kernel half is a copy.</summary>

@@ -116,6 +116,7 @@ public class LabLanguageTests
     {
         CliRun run = CliRun.With("boot x86-64 6.1 ram=1G\nexpect fault \"the kernel image, at physical 0x1000000\" poke 0xffffffff81000000 1\n"
             + "expect fault \"past the last RAM\" peek 0xffff888040000000 4\n"
+            + "expect fault \"in the window of the kernel image\" peek 0xffffffff9f000000 4\n"
             + "expect fail \"no block of 2048\" alloc order=11\nexpect message() == \"\"\nexpect fail percpu_free 0xffffe8ffffc00000\nexpect message() == \"\"", "lab");
         Assert.Equal((0, ""), (run.ExitCode, run.ErrorText));
     }

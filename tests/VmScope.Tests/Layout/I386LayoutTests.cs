@@ -50,6 +50,17 @@ public class I386LayoutTests
         Assert.Equal(vmallocEnd, layout.Vmalloc.EndExclusive.Value);
     }
 
+    /// <summary>Default load addresses: commit ceefccc93932 of 2.6.31 moved both architectures to 16 MiB.</summary>
+    [Theory]
+    [InlineData(Architecture.I386, "2.6.30", "", 0xc0100000)]
+    [InlineData(Architecture.I386, "2.6.31", "", 0xc1000000)]
+    [InlineData(Architecture.I386, "6.1", "PHYSICAL_START=0x400000", 0xc0400000)]
+    [InlineData(Architecture.X64, "2.6.12", "", 0xffffffff80100000)]
+    [InlineData(Architecture.X64, "2.6.24", "", 0xffffffff80200000)]
+    [InlineData(Architecture.X64, "2.6.31", "", 0xffffffff81000000)]
+    public void The_image_begins_where_its_time_loads_it(Architecture architecture, string version, string config, ulong start) =>
+        Assert.Equal(start, Predict.Of(architecture, version, 1UL << 30, config).FindRegion("kernel-image")!.Value.Range.Start.Value);
+
     [Theory]
     [InlineData("2.6.18", "", 32, 488, 505)]
     [InlineData("2.6.11", "", 32, 432, 449)]
