@@ -86,6 +86,18 @@ public sealed class DiffCommandTests : IDisposable
     [InlineData(3, "diff", "/nonexistent", "/nonexistent")]
     public void Errors_have_their_exit_codes(int exitCode, params string[] arguments) => Assert.Equal(exitCode, CliRun.Of(arguments).ExitCode);
 
+    /// <summary>Goal: a list from a pipe compares like one from a file. Method: the second list on standard input.</summary>
+    [Fact]
+    public void Standard_input_is_a_snapshot_too()
+    {
+        string first = File_("first.txt", List(bpf: 5));
+        CliRun files = CliRun.Of("diff", first, File_("second.txt", List(bpf: 65)));
+        CliRun piped = CliRun.With(List(bpf: 65), "diff", first, "-");
+        Assert.Equal((1, 1), (files.ExitCode, piped.ExitCode));
+        Assert.Equal(files.OutText.Split('\n')[^10..], piped.OutText.Split('\n')[^10..]);
+        Assert.Contains("vmalloc now", piped.OutText, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void One_snapshot_is_none_to_compare() => Assert.Equal(2, CliRun.Of("diff", File_("one.txt", List(bpf: 3))).ExitCode);
 

@@ -13,11 +13,14 @@ namespace VmScope.Analysis;
 /// <param name="TimeSource">Where the time came from; null without one.</param>
 public sealed record DiffInput(DiffSnapshot Snapshot, EvidenceBundle Bundle, string? TimeSource)
 {
+    /// <summary>The list's bytes, kept where they can be read only once: standard input, a pipe; null where they can be read again.</summary>
+    internal byte[]? List { get; init; }
+
     /// <summary>The list explained: windows, holes.</summary>
     /// <exception cref="EvidenceException">It cannot be read again.</exception>
     public ListExplanation Explain()
     {
-        using Stream stream = Bundle.OpenRequired("vmallocinfo");
+        using Stream stream = List is { } kept ? new MemoryStream(kept, writable: false) : Bundle.OpenRequired("vmallocinfo");
         return ListExplanation.Read(stream, Bundle.Describe("vmallocinfo"), ExplainFacts.From(Bundle), ExplainOptions.Default, Snapshot.Name);
     }
 }
@@ -27,6 +30,8 @@ public static class DiffInputs
 {
     /// <summary>Samples of one recording that are compared; a longer one is thinned evenly, first and last kept.</summary>
     public const int SamplesMax = 200;
+
+    private const int KeptListBytes = 1 << 30;
 
     /// <summary>Every sample of a recording.</summary>
     /// <param name="reader">The recording.</param>
@@ -69,14 +74,16 @@ public static class DiffInputs
     public static DiffInput From(EvidenceBundle bundle, string name, DateTimeOffset? fileTime)
     {
         DiagnosticList diagnostics = new();
-        using Stream stream = bundle.OpenRequired("vmallocinfo");
+        bool isAlone = bundle.Kind is EvidenceKind.SingleFile or EvidenceKind.StandardInput;
+        using Stream opened = bundle.OpenRequired("vmallocinfo");
+        byte[]? kept = isAlone && bundle.PlainPath("vmallocinfo") is null ? SmallFile.ReadAll(opened, bundle.Describe("vmallocinfo"), KeptListBytes) : null;
+        using Stream stream = kept is null ? opened : new MemoryStream(kept, writable: false);
         DiffSnapshot snapshot = new(name, VmallocInfoReader.ReadReport(stream, bundle.Describe("vmallocinfo"), diagnostics));
         if (snapshot.Areas.Rows.Length == 0 && diagnostics.Count > 0)
         {
             throw new EvidenceException($"{bundle.Describe("vmallocinfo")}: none of its lines is a row of /proc/vmallocinfo");
         }
 
-        bool isAlone = bundle.Kind is EvidenceKind.SingleFile or EvidenceKind.StandardInput;
         TimeSpan? uptime = isAlone ? null : Uptime(bundle);
         return new DiffInput(
             snapshot with
@@ -86,7 +93,10 @@ public static class DiffInputs
                 Kernel = bundle.Kernel?.Release,
                 Architecture = bundle.Architecture == Architecture.Unknown ? null : bundle.Architecture.Name(),
                 Modules = !isAlone && bundle.Modules is { } modules ? [.. modules.Select(module => module.Name)] : null,
-            }, bundle, fileTime is not null ? "file time" : uptime is not null ? "uptime" : null);
+            }, bundle, fileTime is not null ? "file time" : uptime is not null ? "uptime" : null)
+        {
+            List = kept,
+        };
     }
 
     private static TimeSpan? Uptime(EvidenceBundle bundle)

@@ -129,7 +129,7 @@ public static class SnapshotDiff
         return null;
     }
 
-    private static int Digits(DiffSnapshot snapshot) => snapshot.Areas.Rows.Length == 0 ? 0 : snapshot.Areas.Rows[0].AddressDigits;
+    private static int Digits(DiffSnapshot snapshot) => snapshot.Areas.Rows.Length == 0 || snapshot.Areas.Rows[0].End == 0 ? 0 : snapshot.Areas.Rows[0].AddressDigits;
 
     private static long Common(DiffArea[] left, DiffArea[] right, DiffMatching matching)
     {
