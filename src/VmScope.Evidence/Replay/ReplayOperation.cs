@@ -113,7 +113,7 @@ internal struct ReplayOperation
                 return IsArea(0, SizeBytes, pageBytes, lastAddress)
                     && BitOperations.IsPow2(AlignBytes)
                     && WindowStart < WindowEnd && WindowEnd <= lastAddress
-                    && (Failed || (IsArea(Start, SizeBytes, pageBytes, lastAddress) && End - Start >= SizeBytes));
+                    && (Failed || (Start < End && End - Start >= SizeBytes && IsArea(Start, End - Start, pageBytes, lastAddress)));
             case OperationKind.Appear:
             case OperationKind.Chunk:
                 return Start < End && IsArea(Start, End - Start, pageBytes, lastAddress)

@@ -85,6 +85,29 @@ public class ReplayHonestyTests
     }
 
     [Theory]
+    [InlineData("end=0xffffc90000002000", "end=0x3")]
+    [InlineData("end=0xffffc90000002000", "end=0xffffc90000001001")]
+    [InlineData("end=0xffffc90000002000", "end=0xffffffffffffffff")]
+    public void A_probe_whose_end_cannot_be_is_left_out_and_counted(string part, string changed)
+    {
+        const string text = """
+                        task-7       [000] .....     0.000001: alloc: (alloc_vmap_area+0x0/0x7a0) size=0x1000 align=0x1 vstart=0xffffc90000000000 vend=0xffffe8ffffffffff
+                        task-7       [000] .....     0.000002: alloc_ret: (f+0x1/0x2 <- alloc_vmap_area) va=0xffff888000001000 start=0xffffc90000000000 end=0xffffc90000001000
+                        task-7       [000] .....     0.000003: alloc: (alloc_vmap_area+0x0/0x7a0) size=0x1000 align=0x1 vstart=0xffffc90000000000 vend=0xffffe8ffffffffff
+                        task-7       [000] .....     0.000004: alloc_ret: (f+0x1/0x2 <- alloc_vmap_area) va=0xffff888000002000 start=0xffffc90000001000 end=0xffffc90000002000
+
+            """;
+        byte[] damaged = Encoding.UTF8.GetBytes(text.Replace(part, changed, StringComparison.Ordinal));
+        foreach (string[] what in (string[][])[[], ["--era", "C2"], ["--era", "A"], ["--era", "B3"]])
+        {
+            CliRun run = CliRun.With(damaged, ["replay", "-", "--recorded-on", "5.10", .. what]);
+            Assert.Equal(0, run.ExitCode);
+            Assert.Contains("1 events ask for what no kernel does", run.ErrorText, StringComparison.Ordinal);
+            Assert.Contains("the first is line 4", run.ErrorText, StringComparison.Ordinal);
+        }
+    }
+
+    [Theory]
     [InlineData("\"version\":1", "\"version\":2", "version 2")]
     [InlineData("\"pageBytes\":4096", "\"pageBytes\":1000", "pageBytes is 1000")]
     [InlineData("0xffffc90000000000", "0xfffff90000000000", "rangeStart")]
