@@ -105,6 +105,16 @@ internal sealed record Listing(
         }
 
         busy.Sort(static (left, right) => left.Start.CompareTo(right.Start));
+
+        // A list is read in pieces while areas come and go, so the last row of one piece can be the first of the next.
+        for (int i = busy.Count - 1; i > 0; i--)
+        {
+            if ((busy[i].Start, busy[i].End) == (busy[i - 1].Start, busy[i - 1].End))
+            {
+                busy.RemoveAt(i);
+            }
+        }
+
         return new Listing(
             file, busy, lazy, chunkBytes, chunks, diagnostics.Count + (diagnostics.OtherText?.Lines ?? 0), FirstOdd(diagnostics));
     }

@@ -25,10 +25,12 @@ internal sealed record RecordedMachine(string KernelText, KernelVersion Version,
             ? (told.WindowStart, told.WindowEnd)
             : LargestWindow(first);
         Architecture architecture = input.Machine?.Architecture ?? Architecture.Unknown;
+        ulong pageBytes = input.Machine?.PageSize.Bytes ?? (told.PageBytes != 0 ? told.PageBytes : PageSize.Size4K.Bytes);
+        RefuseContradiction(input.Trace.Name, architecture, pageBytes, windowEnd, first);
         VmallocSetup setup = new()
         {
             Facts = VmallocTimelines.At(version),
-            PageBytes = input.Machine?.PageSize.Bytes ?? (told.PageBytes != 0 ? told.PageBytes : PageSize.Size4K.Bytes),
+            PageBytes = pageBytes,
             WindowStart = windowStart,
             WindowEnd = windowEnd,
             Is64Bit = architecture == Architecture.Unknown ? windowEnd > uint.MaxValue : architecture.Is64Bit(),
@@ -37,6 +39,33 @@ internal sealed record RecordedMachine(string KernelText, KernelVersion Version,
         };
         string text = input.RecordedOn is null && kernel is not null ? kernel.Release : version.ToString();
         return new RecordedMachine(text, version, setup, online > 1);
+    }
+
+    /// <summary>Stops where the evidence is of a machine that cannot have recorded the trace: everything in it would be left out as damage.</summary>
+    private static void RefuseContradiction(
+        string trace, Architecture architecture, ulong pageBytes, ulong windowEnd, IReadOnlyList<ReplayOperation> first)
+    {
+        if (architecture != Architecture.Unknown && windowEnd != 0 && architecture.Is64Bit() != windowEnd > uint.MaxValue)
+        {
+            throw new EvidenceException(
+                $"{trace}: the evidence is of a {(architecture.Is64Bit() ? 64 : 32)}-bit machine and the trace is not: its requests end at "
+                + $"0x{windowEnd:x}; give the evidence of the machine that recorded it");
+        }
+
+        int places = 0;
+        int broken = 0;
+        foreach (ReplayOperation operation in first)
+        {
+            places += operation.Kind == OperationKind.Place ? 1 : 0;
+            broken += operation.Kind == OperationKind.Place && operation.SizeBytes % pageBytes != 0 ? 1 : 0;
+        }
+
+        if (broken > places / 2)
+        {
+            throw new EvidenceException(
+                $"{trace}: {broken} of its first {places} requests are not made of pages of {pageBytes} bytes, which the machine is said to have; "
+                + "give the evidence of the machine that recorded it");
+        }
     }
 
     /// <summary>The size of a per-CPU chunk's area: from a listing that has one, else a unit for every processor; 0 when nothing tells.</summary>

@@ -259,7 +259,7 @@ public sealed class ReplayRun : IDisposable
         {
             if (listing is { OddLines: > 0 })
             {
-                notes.Add($"{listing.File}: {listing.OddLines} lines could not be understood; the first is line {listing.FirstOddLine}");
+                notes.Add($"{listing.File}: {Counted(listing.OddLines, "line", "lines")} could not be understood; the first is line {listing.FirstOddLine}");
             }
         }
 
@@ -331,9 +331,14 @@ public sealed class ReplayRun : IDisposable
         };
     }
 
+    /// <summary>A number with what it counts.</summary>
+    internal static string Counted(long number, string one, string many) => $"{number} {(number == 1 ? one : many)}";
+
+    private static string Counted(ulong number, string one, string many) => $"{number} {(number == 1 ? one : many)}";
+
     /// <summary>Says how many lines could not be understood, and quotes the first.</summary>
     internal static string OddLinesNote(OperationSource reader) =>
-        $"{reader.OddLines} lines could not be understood and were left out"
+        $"{Counted(reader.OddLines, "line", "lines")} could not be understood and {(reader.OddLines == 1 ? "was" : "were")} left out"
         + (reader.OddLineSamples.Count > 0 ? $"; {reader.OddLineSamples[0]}" : "");
 
     private static ImmutableArray<string> Notes(
@@ -355,25 +360,25 @@ public sealed class ReplayRun : IDisposable
         Note(endsEarly, "the trace ends before the listing at the end was read, so the two are not compared");
         Note(start.LazyUnknownUntilPurge,
             "areas freed before the trace began and purged inside it are not known: until the first purge they may lie in holes of the model");
-        Note(reader.LostEvents > 0, $"{reader.LostEvents} events were lost on the way: what follows cannot be known for certain");
+        Note(reader.LostEvents > 0, $"{Counted(reader.LostEvents, "event was", "events were")} lost on the way: what follows cannot be known for certain");
         Note(reader.OverwrittenEvents > 0,
-            $"{reader.OverwrittenEvents} events were overwritten before the first one kept; a larger trace_buf_size keeps them");
+            $"{Counted(reader.OverwrittenEvents, "event was", "events were")} overwritten before the first one kept; a larger trace_buf_size keeps them");
         Note(reader.OddLines > 0, OddLinesNote(reader));
         Note(engine.Purges == 0 && engine.Frees > 0,
             "no purge in the trace: record purge_vmap_area_lazy too, or freed areas never come back");
         Note(engine.Frees == 0 && engine.Evictions > 0,
             "no free in the trace: record free_vmap_area_noflush too, or areas never go away");
         Note(engine.Evictions > 0,
-            $"{engine.Evictions} addresses the kernel gave out were taken in the model"
+            $"{Counted(engine.Evictions, "address the kernel gave out was", "addresses the kernel gave out were")} taken in the model"
                 + (start.Kind is ReplayStart.Listing or ReplayStart.FreeTree
                     ? ": events are missing, or the listing is not the one of this trace"
                     : ": events are missing"));
-        Note(engine.UnknownFrees > 0, $"{engine.UnknownFrees} frees name areas whose allocation was not seen");
+        Note(engine.UnknownFrees > 0, $"{Counted(engine.UnknownFrees, "free names an area", "frees name areas")} whose allocation was not seen");
         Note(engine.ChunksUnplaced > 0,
-            $"{engine.ChunksUnplaced} per-CPU chunks of unknown size; a listing with one of them tells it");
-        Note(reader.ReturnsWithoutEntry > 0, $"{reader.ReturnsWithoutEntry} requests returned whose entry was not seen");
-        Note(engine.OddOperations > 0, $"{engine.OddOperations} events ask for what no kernel does (sizes, alignments or addresses out of range) and were left out; the first is line {engine.FirstOddLine}");
-        Note(window.TooLate > 0, $"{window.TooLate} lines are older than {OperationWindow.Capacity} lines before them; sort the trace by time");
+            $"{Counted(engine.ChunksUnplaced, "per-CPU chunk", "per-CPU chunks")} of unknown size; a listing with one of them tells it");
+        Note(reader.ReturnsWithoutEntry > 0, $"{Counted(reader.ReturnsWithoutEntry, "request", "requests")} returned whose entry was not seen");
+        Note(engine.OddOperations > 0, $"{Counted(engine.OddOperations, "event asks", "events ask")} for what no kernel does (sizes, alignments or addresses out of range) and {(engine.OddOperations == 1 ? "was" : "were")} left out; the first is line {engine.FirstOddLine}");
+        Note(window.TooLate > 0, $"{Counted(window.TooLate, "line is", "lines are")} older than {OperationWindow.Capacity} lines before them; sort the trace by time");
         return [.. notes];
     }
 }

@@ -63,6 +63,15 @@ internal sealed class SpaceHistory(VmallocSetup setup)
         _next = operations + _distance;
     }
 
+    /// <summary>Takes a sample of the end, where the last one is not that.</summary>
+    internal void TakeLast(VmallocSpace space, ulong time, long operations, long failures)
+    {
+        if (_samples.Count == 0 || _samples[^1].Operations != operations)
+        {
+            Take(space, time, operations, failures);
+        }
+    }
+
     /// <summary>Takes a sample now.</summary>
     internal void Take(VmallocSpace space, ulong time, long operations, long failures)
     {

@@ -227,7 +227,7 @@ public sealed class WhatIfRun : IDisposable
             }
         }
 
-        _history.Take(_space, _time, _operations, _failures);
+        _history.TakeLast(_space, _time, _operations, _failures);
         _isComplete = true;
     }
 
@@ -388,6 +388,7 @@ public sealed class WhatIfRun : IDisposable
         }
 
         _space.TryFree(address, out _);
+        _peakLazy = Math.Max(_peakLazy, _space.LazyPages * _what.Target.PageBytes);
         // Probes do not tell how much waits, so that is counted as the recording kernel counted it.
         _waitingPages += operation.End > operation.Start && operation.Limit == 0 ? (operation.End - operation.Start) / _recorded.PageBytes : 0;
         if (_space.IsPurgeDue)
@@ -454,8 +455,8 @@ public sealed class WhatIfRun : IDisposable
 
         if (_askedAgain > 0)
         {
-            notes.Add($"{_askedAgain} areas that were there before the trace were asked for again, lowest first, because the range "
-                + "or the page size is another; they count as requests");
+            notes.Add($"{ReplayRun.Counted(_askedAgain, "area that was there before the trace was", "areas that were there before the trace were")} asked for again, lowest first, because the range "
+                + "or the page size is another; each counts as a request");
         }
 
         if (_source.HasAddresses)
@@ -465,18 +466,18 @@ public sealed class WhatIfRun : IDisposable
 
         if (_unknownFrees > 0)
         {
-            notes.Add($"{_unknownFrees} frees name areas the run does not have: placed before the recording, or without room here");
+            notes.Add($"{ReplayRun.Counted(_unknownFrees, "free names an area", "frees name areas")} the run does not have: placed before the recording, or without room here");
         }
 
         if (_unplacedChunks > 0)
         {
-            notes.Add($"{_unplacedChunks} per-CPU chunks of unknown size were left out; a listing with one of them tells it");
+            notes.Add($"{ReplayRun.Counted(_unplacedChunks, "per-CPU chunk of unknown size was", "per-CPU chunks of unknown size were")} left out; a listing with one of them tells it");
         }
 
         if (_oddOperations > 0)
         {
-            notes.Add($"{_oddOperations} events ask for what no kernel does (sizes, alignments or addresses out of range) and were "
-                + $"left out; the first is line {_firstOddLine}");
+            notes.Add($"{ReplayRun.Counted(_oddOperations, "event asks", "events ask")} for what no kernel does (sizes, alignments or addresses out of range) "
+                + $"and {(_oddOperations == 1 ? "was" : "were")} left out; the first is line {_firstOddLine}");
         }
 
         if (_source.OddLines > 0)
@@ -486,7 +487,7 @@ public sealed class WhatIfRun : IDisposable
 
         if (_overlaps > 0)
         {
-            notes.Add($"{_overlaps} areas appear again without having been freed: lines are missing or out of order");
+            notes.Add($"{ReplayRun.Counted(_overlaps, "area appears", "areas appear")} again without having been freed: lines are missing or out of order");
         }
 
         if (_source.LostEvents > 0)

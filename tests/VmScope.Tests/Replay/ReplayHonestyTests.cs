@@ -65,7 +65,7 @@ public class ReplayHonestyTests
         Assert.Contains(json.GetProperty("notes").EnumerateArray(), note =>
             note.GetString()!.StartsWith("5 events ask", StringComparison.Ordinal) && note.GetString()!.EndsWith("line 3", StringComparison.Ordinal));
         Assert.Contains(json.GetProperty("notes").EnumerateArray(), note =>
-            note.GetString()!.StartsWith("1 lines could not be understood and were left out; line 6: ", StringComparison.Ordinal));
+            note.GetString()!.StartsWith("1 line could not be understood and was left out; line 6: ", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -102,7 +102,7 @@ public class ReplayHonestyTests
         {
             CliRun run = CliRun.With(damaged, ["replay", "-", "--recorded-on", "5.10", .. what]);
             Assert.Equal(0, run.ExitCode);
-            Assert.Contains("1 events ask for what no kernel does", run.ErrorText, StringComparison.Ordinal);
+            Assert.Contains("1 event asks for what no kernel does", run.ErrorText, StringComparison.Ordinal);
             Assert.Contains("the first is line 4", run.ErrorText, StringComparison.Ordinal);
         }
     }
@@ -345,6 +345,37 @@ public class ReplayHonestyTests
         CliRun run = CliRun.Of("replay", "--workload", "align-shift", "--ascii");
         Assert.Contains("step 93: ", run.OutText, StringComparison.Ordinal);
         Assert.DoesNotContain("seconds", run.OutText, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("i386-6.1.176-686-1024-trace", "32-bit")]
+    [InlineData("arm64-7.2.13-16k-2048-max-nokaslr", "pages of 16384 bytes")]
+    public void Evidence_of_a_machine_that_cannot_have_recorded_the_trace_is_refused(string capture, string said)
+    {
+        CliRun run = CliRun.With(Synthetic("6.6", "random-size", 300), ["replay", "-", "--evidence", Captures.Archive(capture)]);
+        Assert.Equal(3, run.ExitCode);
+        Assert.Contains(said, run.ErrorText, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_row_that_a_list_repeats_counts_once()
+    {
+        using TemporaryFolder folder = new();
+        const string row = "0xffffc90000000000-0xffffc90000005000   20480 f+0x1/0x2 pages=4 vmalloc\n";
+        folder.Write("list", row + row);
+        CliRun run = CliRun.With(
+            "            task-7       [000] .....     0.000001: alloc_vmap_area: va_start: 18446683600570044416 size=8192 align=1 vstart=0xffffc90000000000 vend=0xffffe8ffffffffff failed=0\n",
+            ["replay", "-", "--recorded-on", "6.6", "--cpus", "1", "--snapshot", folder.Path("list")]);
+        Assert.Equal(0, run.ExitCode);
+        Assert.Contains("1 of 1 addresses", run.OutText, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_end_is_sampled_once_and_what_waits_is_counted_before_the_purge()
+    {
+        JsonElement json = JsonDocument.Parse(CliRun.Of("replay", "--workload", "fix-size", "--loops", "3", "--pages", "20000", "--json").OutText).RootElement;
+        Assert.Equal([1L, 2, 3, 4, 5, 6], json.GetProperty("samples").EnumerateArray().Select(sample => sample.GetProperty("operations").GetInt64()));
+        Assert.Equal(20001UL * 4096, json.GetProperty("peakLazyBytes").GetUInt64());
     }
 
     private static string Unpacked(string capture, string name, out TemporaryFolder folder)
