@@ -128,8 +128,8 @@ internal sealed class I386Facts
             IoApicCountMax = hasManyIoApics ? 32 : ioApics.Value,
             IoApicSource = ioApics.Source,
             KmapSlotsPerCpu = fences ? kmap.Value.PerCpuWithDebug : kmap.Value.PerCpu,
-            RandomizesImage = X86Timeline.ImageKaslr.At(version) && config.Ask("RANDOMIZE_BASE") == true
-                && !kernel.CommandLine.Has("nokaslr"),
+            RandomizesImage = X86Timeline.ImageKaslr.At(version) && !kernel.CommandLine.Has("nokaslr")
+                && config.Flag("RANDOMIZE_BASE", X86Timeline.ImageKaslrByDefault.At(version), "the default of its time"),
             ImagePhysicalStart = ImageStart(config, version),
             ReserveLowBytes = X86LowMemory.ReservedBytes(kernel.CommandLine, config),
             Highmem64GPossible = I386Timeline.HasHighmem64G.At(version),
@@ -164,9 +164,16 @@ internal sealed class I386Facts
 
     private static ulong ImageStart(ConfigReader config, KernelVersion version)
     {
-        ulong start = config.AskNumber("PHYSICAL_START") ?? I386Timeline.ImageStart.At(version);
+        ulong start = config.AskNumber("PHYSICAL_START") ?? AssumedImageStart();
         ulong align = config.AskNumber("PHYSICAL_ALIGN") ?? 1;
         return ulong.IsPow2(align) ? Align.Up(start, align) : start;
+
+        ulong AssumedImageStart()
+        {
+            ulong usual = I386Timeline.ImageStart.At(version);
+            config.Assume("PHYSICAL_START", AddressText.Hex(usual), "the default of its time");
+            return usual;
+        }
     }
 
     private bool IsPresent(string when) => when switch

@@ -110,6 +110,11 @@ internal sealed class X64Facts
         bool kasan = config.Ask("KASAN") == true;
         bool randomBases = kaslr && X64Timeline.BasesKaslr.At(version) && !noKaslr && !kasan
             && config.Flag("RANDOMIZE_MEMORY", byDefault: true, "on with RANDOMIZE_BASE");
+        if ((!kaslr || noKaslr) && config.AskNumber("PHYSICAL_START") is null)
+        {
+            config.Assume("PHYSICAL_START", AddressText.Hex(imageStart), "the default of its time");
+        }
+
         string? fullMap = X64Timeline.KaslrFullDirectMap.At(version);
         TimelineRow<X64Map> map = fiveLevels
             ? new TimelineRow<X64Map>(version, X64Timeline.FiveLevels.RowAt(version).Source, X64Timeline.FiveLevels.At(version)!)

@@ -58,8 +58,12 @@ public class I386LayoutTests
     [InlineData(Architecture.X64, "2.6.12", "", 0xffffffff80100000)]
     [InlineData(Architecture.X64, "2.6.24", "", 0xffffffff80200000)]
     [InlineData(Architecture.X64, "2.6.31", "", 0xffffffff81000000)]
-    public void The_image_begins_where_its_time_loads_it(Architecture architecture, string version, string config, ulong start) =>
-        Assert.Equal(start, Predict.Of(architecture, version, 1UL << 30, config).FindRegion("kernel-image")!.Value.Range.Start.Value);
+    public void The_image_begins_where_its_time_loads_it(Architecture architecture, string version, string config, ulong start)
+    {
+        KernelLayout layout = Predict.Of(architecture, version, 1UL << 30, config);
+        Assert.Equal(start, layout.FindRegion("kernel-image")!.Value.Range.Start.Value);
+        Assert.Equal(config.Length == 0, layout.Assumed.Any(assumption => assumption.Name == "PHYSICAL_START"));
+    }
 
     [Theory]
     [InlineData("2.6.18", "", 32, 488, 505)]
