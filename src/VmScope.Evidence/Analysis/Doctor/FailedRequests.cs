@@ -218,7 +218,7 @@ internal sealed class FailedRequests(LogReading log, string architecture, ulong 
             _ when range.SizeBytes >= 16 * Size.MiB && range.Last.Value <= uint.MaxValue && range.Start.Value >= 0x80000000 =>
                 (FailedWindow.Vmalloc, "the printed range is as large as a 32-bit kernel's vmalloc area", Sureness.Assumed),
             _ when isExecutable => (executable, "the next message comes from the allocator of executable memory", Sureness.Printed),
-            _ when range.Start.Value >= 0xffffffff_80000000 => (executable, "only the module areas of 64-bit kernels lie that high", Sureness.Assumed),
+            _ when range.Start.Value >= 0xffffffff_00000000 => (executable, "only the module areas of 64-bit kernels lie that high", Sureness.Assumed),
             _ => (FailedWindow.FixedRange, "the printed range is no window known here", Sureness.Printed),
         };
     }
