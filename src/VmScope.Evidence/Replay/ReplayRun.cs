@@ -364,7 +364,8 @@ public sealed class ReplayRun : IDisposable
         Note(reader.OverwrittenEvents > 0,
             $"{Counted(reader.OverwrittenEvents, "event was", "events were")} overwritten before the first one kept; a larger trace_buf_size keeps them");
         Note(reader.OddLines > 0, OddLinesNote(reader));
-        Note(engine.Purges == 0 && engine.Frees > 0,
+        bool purgesAreMissed = engine.LazyOff > 0 || engine.Unknowable + engine.Unexplained > 0;
+        Note(engine.Purges == 0 && engine.Frees > 0 && purgesAreMissed && start.Space.Setup.Facts.PurgeOrder != PurgeOrder.None,
             "no purge in the trace: record purge_vmap_area_lazy too, or freed areas never come back");
         Note(engine.Frees == 0 && engine.Evictions > 0,
             "no free in the trace: record free_vmap_area_noflush too, or areas never go away");

@@ -227,6 +227,12 @@ public sealed class WhatIfRun : IDisposable
             }
         }
 
+        foreach (ReplayOperation failed in _retries.Values)
+        {
+            Place(failed);
+        }
+
+        _retries.Clear();
         _history.TakeLast(_space, _time, _operations, _failures);
         _isComplete = true;
     }
@@ -285,7 +291,11 @@ public sealed class WhatIfRun : IDisposable
                 break;
             case OperationKind.Place:
             case OperationKind.Appear:
-                _retries.Remove(operation.Task);
+                if (_retries.Remove(operation.Task, out ReplayOperation before) && before.SizeBytes != operation.SizeBytes)
+                {
+                    Place(before);
+                }
+
                 Place(operation);
                 break;
             case OperationKind.Free:
@@ -309,13 +319,19 @@ public sealed class WhatIfRun : IDisposable
         _history.Pass(_space, _time, _operations, _failures);
     }
 
-    /// <summary>A tracepoint tells a request without room twice: before and after the purge. Only the second one counts.</summary>
+    /// <summary>
+    /// A tracepoint tells a request without room twice: before and after the purge. Only the second one counts, or the first
+    /// where none follows: a request that must not sleep gives up at once.
+    /// </summary>
     private void FailedAttempt(in ReplayOperation operation)
     {
-        if (_retries.Remove(operation.Task, out ReplayOperation before) && before.SizeBytes == operation.SizeBytes)
+        if (_retries.Remove(operation.Task, out ReplayOperation before))
         {
-            Place(operation);
-            return;
+            Place(before);
+            if (before.SizeBytes == operation.SizeBytes)
+            {
+                return;
+            }
         }
 
         _retries[operation.Task] = operation;

@@ -340,6 +340,33 @@ public class ReplayHonestyTests
     }
 
     [Fact]
+    public void A_request_that_gives_up_at_once_is_one_request_of_a_what_if()
+    {
+        const string range = "vstart=0xffffc90000000000 vend=0xffffe8ffffffffff";
+        string Line(int at, int task, int size, string outcome) => string.Create(
+            CultureInfo.InvariantCulture, $"            task-{task,-7} [000] .....     0.{at:000000}: alloc_vmap_area: va_start: {outcome.Split('/')[0]} size={size} align=1 {range} failed={outcome.Split('/')[1]}\n");
+        const string failed = "18446744073709551604/1";
+        string text = Line(1, 1, 8192, "18446683600570023936/0")
+            + Line(2, 7, 12288, failed) + Line(3, 7, 8192, "18446683600570032128/0") // gave up, then asked for something else
+            + Line(4, 8, 8192, failed) + Line(5, 8, 8192, "18446683600570040320/0") // had room after the purge
+            + Line(6, 9, 4096, failed) + Line(7, 9, 4096, failed) // had none even then
+            + Line(8, 10, 4096, failed); // gave up
+        JsonElement json = JsonDocument.Parse(
+            CliRun.With(text, ["replay", "-", "--recorded-on", "7.1", "--cpus", "1", "--era", "C3", "--json"]).OutText).RootElement;
+        Assert.Equal((6, 3), (json.GetProperty("requests").GetInt32(), json.GetProperty("newlyPlaced").GetInt32()));
+    }
+
+    [Fact]
+    public void No_purge_is_missed_where_none_was_due()
+    {
+        CliRun few = CliRun.With(Synthetic("6.6", "fix-size", 5), ["replay", "-", "--recorded-on", "6.6"]);
+        Assert.Equal((0, ""), (few.ExitCode, few.ErrorText));
+        string[] lines = [.. Synthetic("6.6", "fix-size", 9000).Split('\n').Where(line => !line.Contains("purge_vmap", StringComparison.Ordinal))];
+        CliRun missing = CliRun.With(string.Join('\n', lines), ["replay", "-", "--recorded-on", "6.6"]);
+        Assert.Contains("no purge in the trace", missing.ErrorText, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Generated_requests_are_counted_in_steps_not_in_seconds()
     {
         CliRun run = CliRun.Of("replay", "--workload", "align-shift", "--ascii");
