@@ -49,7 +49,7 @@ internal static class ManPage
 
         foreach (Example example in command.Examples)
         {
-            text.Append(".PP\n").Append(Plain(FirstUp(example.What))).Append(":\n.PP\n.nf\n.RS\n")
+            text.Append(".PP\n").Append(Plain(FirstUp(example.What))).Append(example.What.EndsWith('?') ? "" : ":").Append("\n.PP\n.nf\n.RS\n")
                 .Append(Plain(example.CommandLine)).Append("\n.RE\n.fi\n");
         }
     }
