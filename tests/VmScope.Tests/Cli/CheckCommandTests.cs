@@ -63,6 +63,16 @@ public class CheckCommandTests
     }
 
     [Fact]
+    public void Lines_of_the_list_that_were_not_understood_are_counted_too()
+    {
+        byte[] changed = Changed(Case, (path, text) => path == "vmallocinfo.txt" ? text + "garbage\n" : text);
+
+        CliRun run = CliRun.With(changed, ["check", "-"]);
+        Assert.Equal(ExitCode.Fine, run.ExitCode);
+        Assert.Contains("vmscope: 1 line was not understood and not compared; the first: ", run.ErrorText, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Hidden_addresses_are_said_to_be_left_out()
     {
         byte[] changed = Changed(Case, (path, text) =>

@@ -17,7 +17,7 @@ internal static class AreaAnswers
         RowBounds? rows = evidence.ReadIfSound(Vmallocinfo, (stream, file) =>
         {
             RowBounds bounds = new(comparer.Layout);
-            VmallocInfoReader.Read(stream, file, new TextTable(), new DiagnosticList(), bounds);
+            VmallocInfoReader.Read(stream, file, new TextTable(), evidence.Odd, bounds);
             return bounds;
         });
         if (rows is not null)
