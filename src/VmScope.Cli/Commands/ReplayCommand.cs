@@ -115,7 +115,7 @@ internal static class ReplayCommand
             return null;
         }
 
-        return KernelCommandLine.MemoryParse(text, out string rest) is { } value and > 0 && rest.Length == 0
+        return KernelCommandLine.MemoryParse(text, out string rest, out bool wrapped) is { } value and > 0 && rest.Length == 0 && !wrapped
             ? value
             : throw new UsageException($"{option}: '{text}' is no size; give one such as 512M or 4G");
     }
