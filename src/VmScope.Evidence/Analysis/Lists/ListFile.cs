@@ -15,17 +15,9 @@ public static class ListFile
         SafeFileHandle? file = null;
         try
         {
-            // Asked without opening: a pipe that was opened and closed again has lost its writer.
-            if (!File.Exists(path) || new FileInfo(path).Length == 0)
+            file = OperatingSystem.IsLinux() ? LinuxFile.TryOpen(path) : null;
+            if (file is null)
             {
-                return null;
-            }
-
-            // A handle, not a stream: a stream costs more to set up than reading sixty rows.
-            file = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-            if (RandomAccess.GetLength(file) == 0)
-            {
-                file.Dispose();
                 return null;
             }
 
@@ -45,14 +37,9 @@ public static class ListFile
             file?.Dispose();
             return null;
         }
-        catch (NotSupportedException)
+        catch (EntryPointNotFoundException)
         {
-            // A pipe or a device: it cannot be read from two places.
-            file?.Dispose();
-            return null;
-        }
-        catch (UnauthorizedAccessException)
-        {
+            // A C library from before 2018.
             return null;
         }
     }
