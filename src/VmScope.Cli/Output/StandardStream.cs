@@ -7,7 +7,7 @@ namespace VmScope.Cli.Output;
 /// Before the console writes its first byte it prepares terminal and signals, and starts a thread for them. A filter needs
 /// none of it, and on a start of a few milliseconds it is felt; so on Linux bytes go straight to the descriptor.
 /// </remarks>
-internal sealed unsafe partial class StandardStream : Stream
+internal sealed unsafe partial class StandardStream : WriteOnlyStream
 {
     /// <summary>The descriptor of standard output.</summary>
     internal const int Output = 1;
@@ -36,20 +36,6 @@ internal sealed unsafe partial class StandardStream : Stream
     /// <summary>Why a write failed, when it was not because the reader left; otherwise null.</summary>
     internal string? Problem { get; private set; }
 
-    public override bool CanRead => false;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => true;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
-
     /// <summary>Whether a person's terminal is at the other end.</summary>
     /// <param name="descriptor"><see cref="Output"/> or <see cref="Error"/>.</param>
     internal static bool IsTerminal(int descriptor) => OperatingSystem.IsLinux()
@@ -68,14 +54,6 @@ internal sealed unsafe partial class StandardStream : Stream
     {
         // Nothing is kept here.
     }
-
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
 
     /// <exception cref="IOException">Not all of the output could be written. It is said once; for notes that is no reason to stop.</exception>
     public override void Write(ReadOnlySpan<byte> buffer)

@@ -1,7 +1,7 @@
 namespace VmScope.Cli.Output.Replay;
 
 /// <summary>The file that <c>--record</c> names, created when the first byte is written: a run that fails before leaves what was there.</summary>
-internal sealed class RecordFile : Stream
+internal sealed class RecordFile : WriteOnlyStream
 {
     private readonly string _path;
     private FileStream? _file;
@@ -33,29 +33,7 @@ internal sealed class RecordFile : Stream
         }
     }
 
-    public override bool CanRead => false;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => true;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
-
     public override void Flush() => _file?.Flush();
-
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
 
     public override void Write(ReadOnlySpan<byte> buffer) =>
         (_file ??= new FileStream(_path, FileMode.Create, FileAccess.Write)).Write(buffer);
