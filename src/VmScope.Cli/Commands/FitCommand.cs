@@ -176,11 +176,7 @@ internal static class FitCommand
         json.WriteBoolean("addressCertain", answer.AddressIsCertain);
         json.WriteStartObject("window");
         json.WriteString("name", account.Window.Name);
-        text.Address("start", account.Window.Start);
-        text.End("end", account.Window.EndExclusive);
-        json.WriteNumber("bytes", account.Window.Bytes);
-        json.WriteString("source", account.Window.Source);
-        json.WriteString("sureness", AddressWindow.Word(account.Window.Sureness));
+        text.Window(account.Window);
         json.WriteEndObject();
         json.WriteStartArray("notes");
         foreach (string note in answer.Notes)

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text;
 using System.Text.Json;
+using VmScope.Analysis;
 
 namespace VmScope.Cli.Output;
 
@@ -26,6 +27,16 @@ internal sealed class JsonText : IDisposable
 
     /// <summary>Writes an exclusive end: 0 stands for the top of the 64-bit space.</summary>
     internal void End(string name, ulong end) => Json.WriteString(name, end == 0 ? "0x10000000000000000" : AddressText.Hex(end));
+
+    /// <summary>Writes the bounds of a window, where they come from and how sure they are.</summary>
+    internal void Window(AddressWindow window)
+    {
+        Address("start", window.Start);
+        End("end", window.EndExclusive);
+        Json.WriteNumber("bytes", window.Bytes);
+        Json.WriteString("source", window.Source);
+        Json.WriteString("sureness", AddressWindow.Word(window.Sureness));
+    }
 
     /// <summary>Writes an element of a long array as one line: JSON as it is, in UTF-8.</summary>
     internal void Line(ReadOnlySpan<byte> json)

@@ -75,7 +75,7 @@ public static class FitCheck
         }
 
         bool certain = AddressNotes(list, facts, searched, align, decisive, page, notes);
-        if (list.Diagnostics.IsDamaged(list.File))
+        if (list.Diagnostics.DamageTo(list.File) is not null)
         {
             certain = false;
             notes.Add($"{list.File} is not whole: what the rows that are missing hold looks free here.");

@@ -40,6 +40,7 @@ public sealed class ListExplanation
 
     internal ListExplanation(ListReading reading, ExplainFacts facts, ExplainOptions options, string source)
     {
+        facts = reading.WithText(facts);
         ListTotals totals = reading.Totals;
         (Facts, File, Source, Texts, Diagnostics) = (facts, reading.File, source, reading.Texts, reading.Diagnostics);
         (_totals, _watch, _readAgain) = (totals, reading.Watch, reading.ReadAgain);
@@ -151,7 +152,7 @@ public sealed class ListExplanation
     public static ListExplanation Read(Stream stream, string file, ExplainFacts facts, ExplainOptions options, string? source = null)
     {
         ListReading reading = ReadAny(stream, file, facts, options);
-        return new ListExplanation(reading, reading.WithText(facts), options, source ?? file);
+        return new ListExplanation(reading, facts, options, source ?? file);
     }
 
     private static ListReading ReadAny(Stream stream, string file, ExplainFacts facts, ExplainOptions options)
@@ -177,7 +178,7 @@ public sealed class ListExplanation
 
         // Files are read when they are asked for, and whether a stream was whole is known at its end: not before now.
         reading.Diagnostics.TakeFrom(bundle.Odd);
-        return new ListExplanation(reading, reading.WithText(facts), options, bundle.Name);
+        return new ListExplanation(reading, facts, options, bundle.Name);
     }
 
     /// <summary>Reads and explains a list that comes alone, in a file of its own.</summary>
@@ -194,7 +195,7 @@ public sealed class ListExplanation
             reading = ListReading.Of(whole, name, ExplainFacts.None, options);
         }
 
-        return new ListExplanation(reading, reading.WithText(ExplainFacts.None), options, name);
+        return new ListExplanation(reading, ExplainFacts.None, options, name);
     }
 
     /// <summary>An area as the list would print its beginning: range, size, owner.</summary>
@@ -211,9 +212,6 @@ public sealed class ListExplanation
     /// <summary>Whether an owner is the allocator of per-CPU chunks.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool IsPercpu(int caller) => _totals.Owner(caller).IsPercpu;
-
-    /// <summary>Whether any owner is the allocator of per-CPU chunks.</summary>
-    internal bool HasPercpu => _totals.HasPercpu;
 
     private static AddressState State(ListTotals totals)
     {

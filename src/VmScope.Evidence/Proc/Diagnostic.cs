@@ -66,19 +66,8 @@ public sealed class DiagnosticList
         DamageMet?.Invoke(met);
     }
 
-    /// <summary>Whether a file is among the damaged ones.</summary>
-    internal bool IsDamaged(string file)
-    {
-        foreach (Diagnostic met in Damage)
-        {
-            if (string.Equals(met.File, file, StringComparison.Ordinal))
-            {
-                return true;
-            }
-        }
-
-        return false;
-    }
+    /// <summary>What is wrong with a whole file; null when nothing is known to be.</summary>
+    internal Diagnostic? DamageTo(string file) => _damage?.Find(met => string.Equals(met.File, file, StringComparison.Ordinal));
 
     /// <summary>Takes over what another list says of lines and of damage; notes on whole files that are sound stay there.</summary>
     internal void TakeFrom(DiagnosticList other)

@@ -17,27 +17,8 @@ internal sealed class BundleReader(EvidenceFiles files, DiagnosticList diagnosti
 
     /// <summary>Reads a file known by a name with a reader that collects odd lines; null when it is missing, or damaged.</summary>
     /// <exception cref="EvidenceException">It is damaged, and all there is.</exception>
-    internal T? Read<T>(string name, Func<Stream, string, DiagnosticList, T> read) where T : class
-    {
-        string path = name;
-        try
-        {
-            if (TryOpen(name, out Stream stream, out path) != MissingReason.None)
-            {
-                return null;
-            }
-
-            using (stream)
-            {
-                return read(stream, files.Describe(path), diagnostics);
-            }
-        }
-        catch (Exception error) when (error is EvidenceException or IOException)
-        {
-            PassOver(path, error);
-            return null;
-        }
-    }
+    internal T? Read<T>(string name, Func<Stream, string, DiagnosticList, T> read) where T : class =>
+        ReadFirst(files.Candidates(name), read);
 
     /// <summary>Reads a text known by a name as a whole; null when it is missing, damaged, or only the beginning of it is there.</summary>
     /// <exception cref="EvidenceException">It is damaged, and all there is.</exception>
@@ -48,11 +29,14 @@ internal sealed class BundleReader(EvidenceFiles files, DiagnosticList diagnosti
     }
 
     /// <summary>Reads a file by its path; null when it is missing, or damaged.</summary>
-    internal T? ReadPath<T>(string path, Func<Stream, string, DiagnosticList, T> read) where T : class
+    internal T? ReadPath<T>(string path, Func<Stream, string, DiagnosticList, T> read) where T : class => ReadFirst([path], read);
+
+    private T? ReadFirst<T>(IEnumerable<string> candidates, Func<Stream, string, DiagnosticList, T> read) where T : class
     {
+        string path = "";
         try
         {
-            if (files.TryOpen(path, out Stream stream) != MissingReason.None)
+            if (TryOpenFirst(candidates, out Stream stream, out path) != MissingReason.None)
             {
                 return null;
             }
@@ -76,20 +60,19 @@ internal sealed class BundleReader(EvidenceFiles files, DiagnosticList diagnosti
     internal Diagnostic? DamageTo(string name) => files.Candidates(name).Select(DamageAt).FirstOrDefault(met => met is not null);
 
     /// <summary>What is wrong with the file at a path, as far as it was read; null when nothing is.</summary>
-    internal Diagnostic? DamageAt(string path)
-    {
-        string called = files.Describe(path);
-        return diagnostics.Damage.FirstOrDefault(met => string.Equals(met.File, called, StringComparison.Ordinal));
-    }
+    internal Diagnostic? DamageAt(string path) => diagnostics.DamageTo(files.Describe(path));
 
     /// <summary>Opens a file by its path.</summary>
     internal MissingReason TryOpenPath(string path, out Stream stream) => files.TryOpen(path, out stream);
 
     /// <summary>Opens the first of the places a file may lie at.</summary>
-    internal MissingReason TryOpen(string name, out Stream stream, out string path)
+    internal MissingReason TryOpen(string name, out Stream stream, out string path) =>
+        TryOpenFirst(files.Candidates(name), out stream, out path);
+
+    private MissingReason TryOpenFirst(IEnumerable<string> candidates, out Stream stream, out string path)
     {
         MissingReason worst = MissingReason.Absent;
-        foreach (string candidate in files.Candidates(name))
+        foreach (string candidate in candidates)
         {
             // Said before it is tried: who goes on without a damaged file says which one it was.
             path = candidate;

@@ -74,17 +74,8 @@ internal static class ExplainJson
         }
 
         json.WriteStartObject(name);
-        WriteWindowFields(text, window);
+        text.Window(window);
         json.WriteEndObject();
-    }
-
-    private static void WriteWindowFields(JsonText text, AddressWindow window)
-    {
-        text.Address("start", window.Start);
-        text.End("end", window.EndExclusive);
-        text.Json.WriteNumber("bytes", window.Bytes);
-        text.Json.WriteString("source", window.Source);
-        text.Json.WriteString("sureness", AddressWindow.Word(window.Sureness));
     }
 
     private static void WriteUnparsed(Utf8JsonWriter json, ListExplanation list)
@@ -302,7 +293,7 @@ internal static class ExplainJson
         {
             json.WriteStartObject();
             json.WriteString("name", account.Window.Name);
-            WriteWindowFields(text, account.Window);
+            text.Window(account.Window);
             json.WriteNumber("areas", account.Areas);
             json.WriteNumber("coveredBytes", account.CoveredBytes);
             json.WriteNumber("unpurgedBytes", account.BytesByGapKind[(int)GapKind.Unpurged]);
@@ -345,11 +336,7 @@ internal static class ExplainJson
         {
             json.WriteStartObject();
             json.WriteString("name", other.Window.Name);
-            text.Address("start", other.Window.Start);
-            text.End("end", other.Window.EndExclusive);
-            json.WriteNumber("bytes", other.Window.Bytes);
-            json.WriteString("source", other.Window.Source);
-            json.WriteString("sureness", AddressWindow.Word(other.Window.Sureness));
+            text.Window(other.Window);
             json.WriteString("meaning", other.Meaning);
             json.WriteEndObject();
         }

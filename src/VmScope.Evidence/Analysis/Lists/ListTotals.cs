@@ -39,9 +39,6 @@ internal sealed class ListTotals : VmallocRowSink
     /// <summary>Bytes of a page: as told, or as the first rows that name their pages show it; 4096 when none does.</summary>
     internal ulong PageBytes { get; private set; }
 
-    /// <summary>Whether the page size was read from the rows.</summary>
-    internal bool PageSizeWasRead { get; private set; }
-
     /// <summary>Places of the rows with real addresses.</summary>
     internal AreaList Areas { get; } = new();
 
@@ -139,8 +136,7 @@ internal sealed class ListTotals : VmallocRowSink
     {
         if (PageBytes == 0)
         {
-            ulong? told = PageBytesOf(rows);
-            (PageBytes, PageSizeWasRead) = (told ?? UsualPageBytes, told is not null);
+            PageBytes = PageBytesOf(rows) ?? UsualPageBytes;
         }
 
         // Whatever a row changes is local as far as can be: a million rows come this way.
